@@ -1,0 +1,115 @@
+package testenv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// RequireVar names the variable that lists, comma-separated, the tools whose
+// absence is a failure.
+const RequireVar = "HALLEY_REQUIRE"
+
+// probes say why a tool cannot be used, or nil. Each is asked once a process:
+// asking Docker takes a process start of its own.
+var probes = map[string]func() error{
+	"node":    sync.OnceValue(probeNode),
+	"java":    sync.OnceValue(probeJava),
+	"docker":  sync.OnceValue(probeDocker),
+	"browser": sync.OnceValue(probeBrowser),
+}
+
+// Need skips the test by name when the machine lacks what it names: "node"
+// (Node and npm), "java" (a JDK and Maven), "docker" (a daemon that answers, and
+// compose) or "browser" (Chromium). When HALLEY_REQUIRE lists it, the test fails
+// instead.
+func Need(tb testing.TB, what string) {
+	tb.Helper()
+	probe, known := probes[what]
+	if !known {
+		tb.Fatalf("testenv: unknown need %q", what)
+		return
+	}
+	need(tb, what, probe(), os.Getenv(RequireVar))
+}
+
+// need decides what a missing tool means, apart from the machine.
+func need(tb testing.TB, what string, missing error, require string) {
+	tb.Helper()
+	if missing == nil {
+		return
+	}
+	if slices.Contains(split(require), what) {
+		tb.Fatalf("needs %s, which %s requires: %v", what, RequireVar, missing)
+		return
+	}
+	tb.Skipf("skipped: needs %s (%v)", what, missing)
+}
+
+func probeNode() error { return inPath("node", "npm") }
+
+// probeJava wants the compiler too: a JRE without it cannot build the test servers.
+func probeJava() error { return inPath("java", "javac", "mvn") }
+
+func probeBrowser() error {
+	_, err := Browser()
+	return err
+}
+
+// Browser returns the path of a Chromium-like browser.
+func Browser() (string, error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("no chromium or google-chrome in PATH")
+}
+
+// probeDocker asks the daemon, since a client without a daemon is of no use.
+func probeDocker() error {
+	if _, err := Compose(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("docker version: %w: %.200s", err, out)
+	}
+	return nil
+}
+
+// Compose returns the words that start compose here: the plugin's, or the older
+// program's of its own.
+func Compose() ([]string, error) {
+	if err := inPath("docker"); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if exec.CommandContext(ctx, "docker", "compose", "version").Run() == nil {
+		return []string{"docker", "compose"}, nil
+	}
+	if err := inPath("docker-compose"); err != nil {
+		return nil, err
+	}
+	return []string{"docker-compose"}, nil
+}
+
+// inPath reports every program that cannot be found, not only the first.
+func inPath(names ...string) error {
+	var errs []error
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			errs = append(errs, fmt.Errorf("no %s in PATH", name))
+		}
+	}
+	return errors.Join(errs...)
+}
