@@ -1,0 +1,54 @@
+package bayeux
+
+// Error is the error of an unsuccessful reply: code, arguments and text, parted
+// by colons. The list is closed; the texts are CometD's where CometD has the
+// error, because operators and client code match on them.
+type Error string
+
+const (
+	ErrorChannelMissing      Error = "400::channel_missing"
+	ErrorDataMissing         Error = "400::data_missing"
+	ErrorSessionUnknown      Error = "402::session_unknown"
+	ErrorHandshakeDenied     Error = "403::handshake_denied"
+	ErrorSubscriptionMissing Error = "403::subscription_missing"
+	ErrorSubscriptionInvalid Error = "403::subscription_invalid"
+	ErrorSubscribeFailed     Error = "403::subscribe_failed"
+	ErrorUnsubscribeFailed   Error = "403::unsubscribe_failed"
+	ErrorMessageDeleted      Error = "404::message_deleted"
+	ErrorChannelInvalid      Error = "405::channel_invalid"
+	ErrorMessageIDInvalid    Error = "405::message_id_invalid"
+
+	// The balancer's own. CometD has no such errors, since it has no balancer.
+
+	// ErrorCometLost: the comet was lost while it had the message; whether it
+	// acted on it is unknown, and the message was not sent again.
+	ErrorCometLost Error = "502::comet_lost"
+	// ErrorNoComet: no comet is there to take the message; try later.
+	ErrorNoComet Error = "503::no_comet"
+)
+
+// Operation is what a refusal refuses.
+type Operation string
+
+const (
+	OperationCreate        Operation = "create"         // a channel, by a subscribe
+	OperationChannelCreate Operation = "channel_create" // a channel, by a publish
+	OperationSubscribe     Operation = "subscribe"
+	OperationPublish       Operation = "publish"
+)
+
+// Reason is why an operation is refused.
+type Reason string
+
+const (
+	// ReasonPolicy: the security policy said no.
+	ReasonPolicy Reason = "denied_by_security_policy"
+	// ReasonNotGranting: the channel has authorizers, and none granted.
+	ReasonNotGranting Reason = "denied_by_not_granting"
+)
+
+// Denied is the error of a refused operation, as in
+// "403:denied_by_security_policy:subscribe_denied".
+func Denied(op Operation, why Reason) Error {
+	return Error("403:" + string(why) + ":" + string(op) + "_denied")
+}
