@@ -1,0 +1,109 @@
+// Package arch holds the arrows between the packages of this module, and who
+// may import the libraries that were given. ARCHITECTURE.md draws the same
+// picture.
+package arch
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/halleycomet/halley"
+
+// arrows lists, for each package, the packages of ours that it may import. A
+// package that is not listed here does not pass: who adds one decides first
+// where it stands.
+var arrows = map[string][]string{
+	"bayeux":          {},
+	"bayeux/client":   {"bayeux"},
+	"cluster":         {},
+	"cluster/oort":    {"cluster", "bayeux", "bayeux/client"},
+	"comet":           {"bayeux", "internal/sticky", "internal/origins"},
+	"balancer":        {"cluster", "bayeux", "internal/sticky", "internal/origins"},
+	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {},
+	"internal/arch": {},
+	"internal/demo": {"balancer", "comet", "cluster", "cluster/oort", "bayeux", "internal/sticky"},
+	"cmd/balancer":  {"balancer", "cluster", "internal/cli", "internal/demo"},
+	"cmd/comet":     {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/cli", "internal/sticky"},
+}
+
+// given lists who may import the libraries on which the project stands.
+var given = map[string][]string{
+	"github.com/hashicorp/memberlist": {"cluster"},
+	"github.com/fasthttp/websocket":   {"comet", "balancer", "bayeux/client"},
+	"github.com/valyala/fasthttp":     {"comet", "balancer", "internal/origins", "internal/demo"},
+	"github.com/goccy/go-yaml":        {"internal/cli"},
+	"github.com/spf13/pflag":          {"internal/cli"},
+	"github.com/tidwall/gjson":        {"bayeux"},
+	"github.com/cespare/xxhash/v2":    {"balancer"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,GoFiles", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p goPackage
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < len(arrows)/2 {
+		t.Fatalf("go list found %d packages only", len(all))
+	}
+	return all
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		tests := name == "e2e" || strings.HasPrefix(name, "e2e/")
+		if strings.HasPrefix(name, "testdata/") {
+			continue
+		}
+		may, known := arrows[name]
+		if !known && !tests {
+			t.Errorf("%s stands in no place of the picture: say in arrows what it may import", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if users, ok := given[imp]; ok && !tests && !slices.Contains(users, name) {
+				t.Errorf("%s imports %s, which is for %s alone", name, imp, strings.Join(users, ", "))
+			}
+			ours, ok := strings.CutPrefix(imp, module+"/")
+			if !ok || tests {
+				continue
+			}
+			if !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s: no arrow goes that way", name, ours)
+			}
+		}
+	}
+}
+
+// Only the programs join what stands apart, and only tests look into them.
+func TestNobodyImportsThePrograms(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if strings.HasPrefix(imp, module+"/cmd/") || strings.HasPrefix(imp, module+"/e2e") && !strings.HasPrefix(p.ImportPath, module+"/e2e") {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
