@@ -1,0 +1,97 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/e2e/internal/wire"
+)
+
+// Balancer is a running cmd/balancer.
+type Balancer struct {
+	*proc.Process
+	cloud  *Cloud
+	Listen string
+	Admin  string
+	Gossip string
+}
+
+// Balancer starts a balancer that gossips with the members so far, and waits
+// until it lets a client in.
+func (c *Cloud) Balancer(name string, args ...string) *Balancer {
+	c.tb.Helper()
+	args = defaults(args,
+		"--listen", "127.0.0.1:0",
+		"--admin", "127.0.0.1:0",
+		"--gossip", "127.0.0.1:0",
+		"--join", strings.Join(c.Seeds, ","),
+		"--path", Path,
+	)
+	b := c.balancer(name, args)
+	b.Ready()
+	return b
+}
+
+// StaticBalancer starts a balancer in front of a fixed list, without gossip.
+func (c *Cloud) StaticBalancer(name string, comets []string, args ...string) *Balancer {
+	c.tb.Helper()
+	args = defaults(args,
+		"--listen", "127.0.0.1:0",
+		"--admin", "127.0.0.1:0",
+		"--comets", strings.Join(comets, ","),
+		"--path", Path,
+	)
+	return c.balancer(name, args)
+}
+
+func (c *Cloud) balancer(name string, args []string) *Balancer {
+	c.tb.Helper()
+	p, ports := c.start("balancer", name, append([]string{"serve"}, args...))
+	return &Balancer{Process: p, cloud: c, Listen: ports["listen"], Admin: ports["admin"], Gossip: ports["gossip"]}
+}
+
+// URL is the Bayeux URL that clients are given.
+func (b *Balancer) URL() string { return "http://" + b.Listen + Path }
+
+// Ready waits until a handshake through the balancer succeeds.
+func (b *Balancer) Ready() {
+	b.cloud.tb.Helper()
+	w := wire.New(b.cloud.tb, b.URL())
+	proc.Until(b.cloud.tb, proc.Patience, b.Name+" lets a client in", func() error {
+		reply, err := w.Handshake()
+		if err != nil {
+			return err
+		}
+		if !reply.Successful {
+			return fmt.Errorf("handshake answered %s", reply.Error)
+		}
+		return nil
+	})
+	w.Close()
+}
+
+// Covers waits until handshakes through the balancer have reached every one of
+// the comets, so that it is known to see them all.
+func (b *Balancer) Covers(comets ...*Comet) {
+	b.cloud.tb.Helper()
+	before := map[*Comet]float64{}
+	for _, m := range comets {
+		before[m] = m.Handshakes()
+	}
+	proc.Until(b.cloud.tb, proc.Patience, b.Name+" uses every comet", func() error {
+		w := wire.New(b.cloud.tb, b.URL())
+		defer w.Close()
+		if _, err := w.Handshake(); err != nil {
+			return err
+		}
+		var errs []error
+		for _, m := range comets {
+			if m.Handshakes() == before[m] {
+				errs = append(errs, fmt.Errorf("no handshake at %s yet", m.Name))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}

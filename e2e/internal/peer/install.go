@@ -1,0 +1,89 @@
+package peer
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/internal/testenv"
+)
+
+// project is one directory under testdata/clients and how it is made ready.
+type project struct {
+	need  string     // what testenv is asked for
+	sums  []string   // files whose content decides whether it is ready
+	steps [][]string // one of these commands, tried in order, makes it ready
+	once  sync.Once
+	err   error
+}
+
+var npm = [][]string{{"npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"}}
+
+var projects = map[string]*project{
+	"node8": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"node7": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"fleet": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"java-oort": {need: "java", sums: []string{"pom.xml", "src/main/java/halley/OortNode.java"}, steps: [][]string{
+		{"mvn", "-B", "-q", "-o", "package"},
+		{"mvn", "-B", "-q", "package"},
+	}},
+}
+
+// dir returns the project's directory, ready to be run.
+func dir(tb testing.TB, name string) string {
+	tb.Helper()
+	p := projects[name]
+	testenv.Need(tb, p.need)
+	root, err := proc.Root()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path := filepath.Join(root, "testdata", "clients", name)
+	p.once.Do(func() { p.err = p.install(path) })
+	if p.err != nil {
+		tb.Fatalf("prepare testdata/clients/%s: %v", name, p.err)
+	}
+	return path
+}
+
+// install does nothing when the stamp left by an earlier run still tells the same
+// content.
+func (p *project) install(path string) error {
+	lock, err := os.OpenFile(filepath.Join(path, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	var want []byte
+	for _, name := range p.sums {
+		text, err := os.ReadFile(filepath.Join(path, name))
+		if err != nil {
+			return err
+		}
+		want = append(want, text...)
+	}
+	stamp := filepath.Join(path, ".installed")
+	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
+		return nil
+	}
+	var failed error
+	for _, step := range p.steps {
+		cmd := exec.Command(step[0], step[1:]...)
+		cmd.Dir = path
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			return os.WriteFile(stamp, want, 0o644)
+		}
+		failed = fmt.Errorf("%v: %w\n%s", step, err, out)
+	}
+	return failed
+}
