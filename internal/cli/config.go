@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// configUsage is the usage of --config.
+const configUsage = "YAML file with settings, in the form that config --example shows."
+
+// configCommand is `config` for the settings of the command of.
+func (p *Program) configCommand(of Command) Command {
+	return Command{
+		Name:  "config",
+		Args:  "--check FILE | --example",
+		Brief: "Checks a configuration file, or shows an example of one.",
+		Declare: func(s *Settings) Action {
+			var check string
+			var example bool
+			s.String(&check, "check", "FILE", "Read FILE as "+of.Name+" would, here and with this environment, and report every mistake.").NoEnv()
+			s.Bool(&example, "example", "Write a file with every setting, its default and what it is for.").NoEnv()
+			return Action{
+				Check: func() error {
+					if (check == "") == !example {
+						return errors.New("give one of --check FILE and --example")
+					}
+					return nil
+				},
+				Run: func(_ context.Context, call Call) error {
+					if example {
+						p.example(call.Stdout, of)
+						return nil
+					}
+					if err := of.check(check, call); err != nil {
+						// Not mistakes of this command line: the status is ExitFailed.
+						return fmt.Errorf("%s: %v", check, &mistakes{err: err})
+					}
+					fmt.Fprintf(call.Stdout, "%s: no mistakes\n", check)
+					return nil
+				},
+			}
+		},
+	}
+}
+
+// check reads the file as the command would, and stops before running it.
+func (c Command) check(path string, call Call) error {
+	s := &Settings{}
+	action := c.Declare(s)
+	_, err := s.load(source{args: []string{"--" + configName + "=" + path}, env: call.LookupEnv, file: true})
+	if action.Check != nil {
+		err = errors.Join(err, action.Check())
+	}
+	return err
+}
+
+// example writes a YAML file in which every key stands as a comment, with its
+// default: a file made of it changes nothing until a key is uncommented.
+func (p *Program) example(w io.Writer, cmd Command) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Settings of %s %s. Flags and the environment go before this file.\n", p.Name, cmd.Name)
+	for _, set := range cmd.settings().list {
+		if set.name == configName {
+			continue
+		}
+		b.WriteString("\n")
+		wrap(&b, "# ", set.usage)
+		if set.secret {
+			fmt.Fprintf(&b, "# A secret: set %s or %[1]s_FILE.\n", set.env())
+			continue
+		}
+		fmt.Fprintf(&b, "#%s: %s\n", set.name, set.yaml())
+	}
+	io.WriteString(w, b.String())
+}
+
+// yaml is the default as a YAML value.
+func (set *Setting) yaml() string {
+	if set.many {
+		items := splitList(set.preset)
+		for i, item := range items {
+			items[i] = quote(item)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	if set.isBool {
+		return set.preset
+	}
+	return quote(set.preset)
+}
+
+// quote writes a YAML double-quoted scalar, or nothing around plain words.
+func quote(text string) string {
+	plain := text != "" && text != "true" && text != "false" && text != "null"
+	for _, c := range text {
+		plain = plain && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	}
+	if plain && text[0] != '-' {
+		return text
+	}
+	return fmt.Sprintf("%q", text)
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Ports are the addresses that a program got, as the port file holds them: lines
+//
+//	listen=127.0.0.1:8080
+//	admin=127.0.0.1:9090
+//	gossip=127.0.0.1:7946
+//
+// in this order, without those that the program does not have.
+type Ports struct {
+	Listen, Admin, Gossip string
+}
+
+// WriteFile puts the file there in one rename, so that a reader who finds it finds
+// it whole.
+func (p Ports) WriteFile(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("port file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+			err = fmt.Errorf("port file: %w", err)
+		}
+	}()
+	_, err = f.Write(p.text())
+	if chmodErr := f.Chmod(0o644); err == nil {
+		err = chmodErr
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func (p Ports) text() []byte {
+	var b bytes.Buffer
+	for _, line := range []struct{ name, addr string }{{"listen", p.Listen}, {"admin", p.Admin}, {"gossip", p.Gossip}} {
+		if line.addr != "" {
+			fmt.Fprintf(&b, "%s=%s\n", line.name, line.addr)
+		}
+	}
+	return b.Bytes()
+}
+
+// ReadPorts reads a port file. A missing one gives an error that is fs.ErrNotExist.
+func ReadPorts(path string) (Ports, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Ports{}, fmt.Errorf("port file: %w", err)
+	}
+	var p Ports
+	for line := range strings.Lines(string(data)) {
+		name, addr, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch name {
+		case "listen":
+			p.Listen = addr
+		case "admin":
+			p.Admin = addr
+		case "gossip":
+			p.Gossip = addr
+		default:
+			return Ports{}, fmt.Errorf("port file: %s: unknown line %q", path, name)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fixture is a program with a setting of every kind.
+type fixture struct {
+	listen  string
+	join    []string
+	place   place
+	timeout time.Duration
+	limit   int
+	most    int
+	reuse   bool
+	comets  int
+	secret  string
+	keys    [][]byte
+	args    []string
+	ran     string
+}
+
+type place string
+
+func (f *fixture) program() *Program {
+	*f = fixture{listen: ":8080", place: "auto", timeout: 20 * time.Second, limit: 64 << 10, most: 7}
+	return &Program{
+		Name: "balancer", Brief: "balances comets", Default: "serve",
+		Commands: []Command{
+			{Name: "serve", Brief: "Serves.", ConfigFile: true, Declare: func(s *Settings) Action {
+				s.String(&f.listen, "listen", "ADDR", "Where clients connect.")
+				s.List(&f.join, "join", "ADDR", "Gossip addresses of others.")
+				Enum(s, &f.place, "place", []place{"auto", "load", "ip"}, "Where a new session goes.")
+				s.Duration(&f.timeout, "timeout", "How long to wait.")
+				s.Bytes(&f.limit, "max-message-size", "The largest message.")
+				s.Int(&f.most, "most", "COUNT", "The most of them.")
+				s.Bool(&f.reuse, "reuse", "Whether to.")
+				s.Secret(&f.secret, "oort-secret", "The secret of the cloud.")
+				s.Keys(&f.keys, "cluster-key", "The keys of the gossip.")
+				return Action{
+					Check: func() error {
+						if f.most < 0 {
+							return s.Fault("most", errors.New("is negative"))
+						}
+						return nil
+					},
+					Run: func(_ context.Context, call Call) error { f.ran, f.args = "serve", call.Args; return nil },
+				}
+			}},
+			{Name: "demo", Brief: "Shows.", Declare: func(s *Settings) Action {
+				s.String(&f.listen, "listen", "ADDR", "Where to listen.")
+				s.Int(&f.comets, "comets", "COUNT", "How many comets.").NoEnv()
+				return Action{Run: func(context.Context, Call) error { f.ran = "demo"; return nil }}
+			}},
+			{Name: "sub", Args: "URL CHANNEL...", Brief: "Listens.", MinArgs: 2, MaxArgs: -1, Declare: func(*Settings) Action {
+				return Action{Run: func(ctx context.Context, call Call) error {
+					f.ran, f.args = "sub", call.Args
+					switch call.Args[0] {
+					case "bad":
+						return Usagef("%q is no URL", call.Args[0])
+					case "down":
+						return errors.New("dial: refused")
+					case "wait":
+						return fmt.Errorf("sub: %w", ctx.Err())
+					}
+					return nil
+				}}
+			}},
+		},
+	}
+}
+
+// run calls the fixture's program and returns status, stdout and stderr.
+func (f *fixture) run(ctx context.Context, env map[string]string, args ...string) (int, string, string) {
+	var out, errs strings.Builder
+	status := f.program().Run(ctx, Call{
+		Args:      args,
+		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		Stdout:    &out, Stderr: &errs,
+	})
+	return status, out.String(), errs.String()
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCommands(t *testing.T) {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		args   string
+		status int
+		ran    string
+		rest   string // arguments that the command got
+		says   string // in stderr
+	}{
+		{"no word", nil, "", ExitDone, "serve", "", ""},
+		{"flags alone", nil, "--most 1", ExitDone, "serve", "", ""},
+		{"the default by name", nil, "serve --most=1", ExitDone, "serve", "", ""},
+		{"another", nil, "demo --comets 3", ExitDone, "demo", "", ""},
+		{"arguments", nil, "sub http://a /x /y", ExitDone, "sub", "http://a /x /y", ""},
+		{"arguments after --", nil, "sub http://a -- -1 --x", ExitDone, "sub", "http://a -1 --x", ""},
+		{"too few arguments", nil, "sub http://a", ExitUsage, "", "", "too few arguments: sub wants URL CHANNEL..."},
+		{"too many arguments", nil, "serve x y", ExitUsage, "", "", `unexpected argument "x"`},
+		{"wrong argument", nil, "sub bad /x", ExitUsage, "sub", "bad /x", `"bad" is no URL`},
+		{"failure", nil, "sub down /x", ExitFailed, "sub", "down /x", "balancer: dial: refused"},
+		{"told to stop", ended, "sub wait /x", ExitDone, "sub", "wait /x", ""},
+		{"unknown", nil, "explode", ExitUsage, "", "", `unknown command "explode": commands: serve, demo, sub, config`},
+		{"mistyped", nil, "dmeo", ExitUsage, "", "", "is demo meant?"},
+		{"mistyped after help", nil, "help sbu", ExitUsage, "", "", "is sub meant?"},
+		{"another command's flag", nil, "demo --place ip", ExitUsage, "", "", "--place: unknown flag"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var f fixture
+			ctx := c.ctx
+			if ctx == nil {
+				ctx = context.Background()
+			}
+			status, _, errs := f.run(ctx, nil, strings.Fields(c.args)...)
+			if status != c.status || f.ran != c.ran || strings.Join(f.args, " ") != c.rest {
+				t.Errorf("status %d, ran %q with %q; want %d, %q with %q\n%s", status, f.ran, f.args, c.status, c.ran, c.rest, errs)
+			}
+			if !strings.Contains(errs, c.says) || (status == ExitDone) != (errs == "") {
+				t.Errorf("stderr %q, want %q", errs, c.says)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		has  []string
+		not  []string
+	}{
+		{"--help", []string{"balancer: balances comets", "sub URL CHANNEL... ", "config --check FILE", "command when none is named"}, nil},
+		{"-h", []string{"Commands:"}, nil},
+		{"help", []string{"Commands:"}, nil},
+		{"serve --most x --help", []string{
+			"Usage: balancer [serve] [FLAGS]", "--listen ADDR   HALLEY_LISTEN\n", "Where clients connect. Default: :8080.",
+			"--place auto|load|ip", "Default: auto.", "--timeout DURATION", "Default: 20s.", "--max-message-size BYTES   HALLEY_MAX_MESSAGE_SIZE",
+			"Default: 64KiB.", "--reuse   HALLEY_REUSE", "--join ADDR,...", "Secrets", "HALLEY_OORT_SECRET\n", "--config FILE   HALLEY_CONFIG",
+		}, []string{"--oort-secret", "--cluster-key"}},
+		{"help demo", []string{"Usage: balancer demo [FLAGS]", "--comets COUNT\n", "--listen ADDR   HALLEY_LISTEN"}, []string{"Secrets", "--config", "HALLEY_COMETS"}},
+		{"config --help", []string{"--check FILE", "--example"}, []string{"HALLEY_CHECK"}},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			var f fixture
+			status, out, errs := f.run(context.Background(), nil, strings.Fields(c.args)...)
+			if status != ExitDone || errs != "" || f.ran != "" {
+				t.Errorf("status %d, ran %q, stderr %q", status, f.ran, errs)
+			}
+			for _, s := range c.has {
+				if !strings.Contains(out, s) {
+					t.Errorf("lacks %q", s)
+				}
+			}
+			for _, s := range c.not {
+				if strings.Contains(out, s) {
+					t.Errorf("has %q", s)
+				}
+			}
+			for line := range strings.Lines(out) {
+				if len(line) > 100 {
+					t.Errorf("a line of %d columns: %s", len(line), line)
+				}
+			}
+			if t.Failed() {
+				t.Log(out)
+			}
+		})
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	var f fixture
+	good := write(t, "good.yaml", "listen: 127.0.0.1:1\n")
+	if status, out, errs := f.run(context.Background(), nil, "config", "--check", good); status != ExitDone || !strings.Contains(out, "no mistakes") || f.ran != "" {
+		t.Errorf("good file: status %d, ran %q: %s%s", status, f.ran, out, errs)
+	}
+	bad := write(t, "bad.yaml", "most: -1\nlisten: [a]\nnoise: 1\n")
+	status, _, errs := f.run(context.Background(), nil, "config", "--check", bad)
+	if status != ExitFailed {
+		t.Errorf("bad file: status %d", status)
+	}
+	for _, s := range []string{"3 mistakes", bad + ":1: most: is negative", bad + ":2: listen: is one value", bad + ":3: noise: unknown setting"} {
+		if !strings.Contains(errs, s) {
+			t.Errorf("lacks %q:\n%s", s, errs)
+		}
+	}
+	for _, args := range [][]string{{"config"}, {"config", "--check", good, "--example"}} {
+		if status, _, errs := f.run(context.Background(), nil, args...); status != ExitUsage || !strings.Contains(errs, "one of --check FILE and --example") {
+			t.Errorf("%v: status %d, %s", args, status, errs)
+		}
+	}
+}
+
+// The example holds every setting, changes nothing as it is, and is right when
+// every key of it is uncommented.
+func TestConfigExample(t *testing.T) {
+	var f fixture
+	status, example, errs := f.run(context.Background(), nil, "config", "--example")
+	if status != ExitDone || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	var uncommented strings.Builder
+	keys := 0
+	for line := range strings.Lines(example) {
+		if strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "# ") {
+			line = line[1:]
+			keys++
+		}
+		uncommented.WriteString(line)
+	}
+	if keys != 7 {
+		t.Errorf("%d keys of 7:\n%s", keys, example)
+	}
+	if !strings.Contains(example, "set HALLEY_OORT_SECRET or HALLEY_OORT_SECRET_FILE") || !strings.Contains(example, "# Where clients connect.") {
+		t.Errorf("usage is missing:\n%s", example)
+	}
+	for _, text := range []string{example, uncommented.String()} {
+		var f, untouched fixture
+		untouched.program()
+		status, _, errs := f.run(context.Background(), nil, "--config", write(t, "halley.yaml", text))
+		if status != ExitDone {
+			t.Errorf("status %d, %s of:\n%s", status, errs, text)
+		}
+		f.ran = ""
+		if fmt.Sprint(f) != fmt.Sprint(untouched) {
+			t.Errorf("became %v, want the defaults %v", f, untouched)
+		}
+	}
+}

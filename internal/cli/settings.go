@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Settings are those of one command. Each method declares one: the variable's
+// value at that moment is its default. Names are lower case with dashes; usage is
+// one or more sentences. Declaring a name twice panics.
+type Settings struct {
+	list []*Setting
+}
+
+// Setting is one declared setting.
+type Setting struct {
+	// fixed by the declaration
+	name   string
+	usage  string
+	unit   string                     // what stands for the value in the help
+	preset string                     // the default as a user would write it
+	set    func(texts []string) error // parses and stores; leaves the variable alone on error
+	many   bool                       // takes several texts: repeated flags, a YAML sequence
+	isBool bool                       // the flag alone means true
+	secret bool                       // environment and _FILE only, never shown
+	noEnv  bool
+
+	// written by load
+	from string // label of the source that won, "" for the default
+}
+
+// NoEnv makes the setting a flag (and key of the file) only, and returns it.
+func (s *Setting) NoEnv() *Setting {
+	s.noEnv = true
+	return s
+}
+
+// env is the name of the setting's variable.
+func (s *Setting) env() string {
+	return "HALLEY_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// String declares a text; unit stands for it in the help (ADDR, URL, NAME).
+func (s *Settings) String(p *string, name, unit, usage string) *Setting {
+	return declare(s, p, name, unit, usage, parseString, func(v string) string { return v })
+}
+
+// Bool declares a switch.
+func (s *Settings) Bool(p *bool, name, usage string) *Setting {
+	set := declare(s, p, name, "", usage, parseBool, func(v bool) string { return fmt.Sprint(v) })
+	set.isBool = true
+	return set
+}
+
+// Int declares a whole number of the unit.
+func (s *Settings) Int(p *int, name, unit, usage string) *Setting {
+	return declare(s, p, name, unit, usage, parseInt, func(v int) string { return fmt.Sprint(v) })
+}
+
+// Bytes declares a size.
+func (s *Settings) Bytes(p *int, name, usage string) *Setting {
+	return declare(s, p, name, "BYTES", usage, parseBytes, formatBytes)
+}
+
+// Duration declares a time.
+func (s *Settings) Duration(p *time.Duration, name, usage string) *Setting {
+	return declare(s, p, name, "DURATION", usage, parseDuration, time.Duration.String)
+}
+
+// Enum declares a choice among words.
+func Enum[T ~string](s *Settings, p *T, name string, choices []T, usage string) *Setting {
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = string(c)
+	}
+	return declare(s, p, name, strings.Join(words, "|"), usage,
+		func(text string) (T, error) {
+			for _, c := range choices {
+				if text == string(c) {
+					return c, nil
+				}
+			}
+			return "", fmt.Errorf("%q is none of %s", text, strings.Join(words, ", "))
+		},
+		func(v T) string { return string(v) })
+}
+
+// List declares a list of texts.
+func (s *Settings) List(p *[]string, name, unit, usage string) *Setting {
+	return s.add(&Setting{
+		name: name, unit: unit + ",...", usage: usage, preset: strings.Join(*p, ","), many: true,
+		set: func(texts []string) error { *p = splitList(texts...); return nil },
+	})
+}
+
+// Secret declares a secret text.
+func (s *Settings) Secret(p *string, name, usage string) *Setting {
+	return s.addSecret(name, usage, func(text string) error { *p = text; return nil })
+}
+
+// Keys declares a list of encryption keys, in the form of ParseKeys.
+func (s *Settings) Keys(p *[][]byte, name, usage string) *Setting {
+	return s.addSecret(name, usage, func(text string) error {
+		keys, err := ParseKeys(text)
+		if err == nil {
+			*p = keys
+		}
+		return err
+	})
+}
+
+func (s *Settings) addSecret(name, usage string, set func(string) error) *Setting {
+	return s.add(&Setting{
+		name: name, usage: usage, secret: true,
+		set: func(texts []string) error { return set(texts[len(texts)-1]) },
+	})
+}
+
+// Source says where a setting's value came from, in the words of the messages:
+// "--timeout", "HALLEY_TIMEOUT", "halley.yaml:7: timeout", or "timeout" for the default.
+func (s *Settings) Source(name string) string {
+	if set := s.find(name); set != nil && set.from != "" {
+		return set.from
+	}
+	return name
+}
+
+// Fault says what is wrong with a value that could be read, naming its setting
+// and source; of joined errors, each. A nil err stays nil.
+func (s *Settings) Fault(name string, err error) error {
+	return fault(s.Source(name), err)
+}
+
+func fault(label string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, fault(label, e))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%s: %w", label, err)
+}
+
+func (s *Settings) find(name string) *Setting {
+	for _, set := range s.list {
+		if set.name == name {
+			return set
+		}
+	}
+	return nil
+}
+
+func (s *Settings) add(set *Setting) *Setting {
+	if s.find(set.name) != nil {
+		panic("cli: setting " + set.name + " declared twice")
+	}
+	s.list = append(s.list, set)
+	return set
+}
+
+// declare adds a setting of one value: of several texts the last counts.
+func declare[T any](s *Settings, p *T, name, unit, usage string, parse func(string) (T, error), format func(T) string) *Setting {
+	return s.add(&Setting{
+		name: name, unit: unit, usage: usage, preset: format(*p),
+		set: func(texts []string) error {
+			v, err := parse(texts[len(texts)-1])
+			if err == nil {
+				*p = v
+			}
+			return err
+		},
+	})
+}

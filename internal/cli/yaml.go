@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// readFile collects the settings of a YAML file: one mapping of names to single
+// values or, for lists, sequences of them. Messages begin with file:line.
+func (s *Settings) readFile(path string) (map[string]given, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, yamlSyntax(path, err)
+	}
+	found := make(map[string]given)
+	var errs []error
+	for i, doc := range file.Docs {
+		if doc.Body == nil {
+			continue // comments only
+		}
+		if i > 0 {
+			errs = append(errs, fmt.Errorf("%s: only one YAML document is read", at(path, doc.Body)))
+			break
+		}
+		entries, ok := mapping(doc.Body)
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: not a mapping of settings to values", at(path, doc.Body)))
+			break
+		}
+		for _, entry := range entries {
+			name := entry.Key.GetToken().Value
+			label := at(path, entry.Key) + ": " + name
+			texts, err := s.yamlValue(name, entry.Value)
+			if err != nil {
+				errs = append(errs, fault(label, err))
+				continue
+			}
+			found[name] = given{label: label, texts: texts}
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+func (s *Settings) yamlValue(name string, value ast.Node) ([]string, error) {
+	set := s.find(name)
+	switch {
+	case set == nil:
+		return nil, errors.New("unknown setting" + s.hint(name, ""))
+	case set.secret:
+		return nil, fmt.Errorf("a secret does not stand in the file: set %s or %[1]s_FILE", set.env())
+	case name == configName:
+		return nil, errors.New("a file does not name another")
+	}
+	if list, ok := value.(*ast.SequenceNode); ok {
+		if !set.many {
+			return nil, errors.New("is one value, not a list")
+		}
+		var texts []string
+		for _, item := range list.Values {
+			text, err := scalar(item)
+			if err != nil {
+				return nil, err
+			}
+			texts = append(texts, text)
+		}
+		if texts == nil {
+			texts = []string{""} // [] empties the list, and is not the same as no key
+		}
+		return texts, nil
+	}
+	text, err := scalar(value)
+	return []string{text}, err
+}
+
+// scalar returns a value as it is written, so that each kind of setting reads its
+// own form: 010 stays 010.
+func scalar(n ast.Node) (string, error) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, nil
+	case *ast.LiteralNode:
+		return n.Value.Value, nil
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value, nil
+	case *ast.NullNode:
+		return "", errors.New("has no value")
+	}
+	return "", errors.New("is not a plain value")
+}
+
+func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
+}
+
+func at(path string, n ast.Node) string {
+	return fmt.Sprintf("%s:%d", path, n.GetToken().Position.Line)
+}
+
+// yamlSyntax keeps the line and the words of the parser and leaves out the excerpt
+// of the file, which may show what should not be shown.
+func yamlSyntax(path string, err error) error {
+	var syntax yaml.Error
+	if errors.As(err, &syntax) && syntax.GetToken() != nil {
+		return fmt.Errorf("%s:%d: %s", path, syntax.GetToken().Position.Line, syntax.GetMessage())
+	}
+	return fmt.Errorf("%s: not YAML", path)
+}
