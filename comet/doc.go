@@ -1,0 +1,2 @@
+// Package comet is a Bayeux server.
+package comet
