@@ -1,0 +1,202 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleycomet/halley/internal/sticky"
+)
+
+// comet is one backend: one incarnation of a comet that gossips, or one entry of
+// the static list. Its pointer is its identity: it stays the same, from snapshot to
+// snapshot, until the comet is gone.
+type comet struct {
+	// Fixed after construction.
+	cometURL
+	nameTag sticky.Tag // of name; in cookies
+	tag     sticky.Tag // of the incarnation; in clientIds. Empty when it does not gossip
+	gossips bool
+	urlTag  sticky.Tag // of its normalised URL, under which it may be or have been listed
+	hash    uint64     // of name; for rendezvous hashing
+	started time.Time  // by its own clock; zero when it does not gossip
+	up      *upstream  // its connections
+	tunnels *tunnelSet // the tunnels to it
+	load    *load
+
+	// Safe for any goroutine.
+	state  atomic.Uint32
+	lost   atomic.Int64          // sessions that it had when it went down
+	downAt atomic.Int64          // when it went down, in Unix nanoseconds; 0 never
+	heir   atomic.Pointer[comet] // who took over its connections: the same process, known better
+	wake   chan struct{}         // buffer 1: check now
+
+	// Guarded by fleet.mu.
+	health  health
+	since   time.Time // of the state
+	why     cause     // of the state
+	forget  context.CancelFunc
+	checked bool // at least one check has ended
+}
+
+// newComet makes a comet in state Unknown, without connections. An empty tag means
+// that it does not gossip.
+func newComet(u cometURL, urlTag, tag sticky.Tag, started time.Time) *comet {
+	return &comet{
+		cometURL: u,
+		nameTag:  sticky.NameTag(u.name),
+		tag:      tag,
+		gossips:  tag != "",
+		urlTag:   urlTag,
+		hash:     hashString(u.name),
+		started:  started,
+		wake:     make(chan struct{}, 1),
+	}
+}
+
+// cometKey tells an incarnation of a comet from all others.
+func cometKey(name string, tag sticky.Tag) string { return name + "/" + string(tag) }
+
+func (c *comet) key() string { return cometKey(c.name, c.tag) }
+
+// is reports whether the comet is in state s now.
+func (c *comet) is(s State) bool { return State(c.state.Load()) == s }
+
+// State is the comet's state now.
+func (c *comet) State() State { return State(c.state.Load()) }
+
+// lives reports whether requests of sessions that the comet has may be sent to it.
+// One that was not checked yet is given the benefit of the doubt.
+func (c *comet) lives() bool {
+	switch c.State() {
+	case Unknown, Healthy, Leaving:
+		return true
+	}
+	return false
+}
+
+// living is the comet that this one has become, itself as a rule.
+func (c *comet) living() *comet {
+	for h := c.heir.Load(); h != nil; h = c.heir.Load() {
+		c = h
+	}
+	return c
+}
+
+// checkNow has the comet checked without waiting for the interval to pass.
+func (c *comet) checkNow() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// load is how busy a comet is, as far as this balancer knows.
+type load struct {
+	gossiped atomic.Int64 // sessions, as the comet says
+	placed   atomic.Int64 // sessions placed here lately, which it may not have said yet
+	busy     atomic.Int64 // requests in flight, held polls and tunnels of this balancer
+}
+
+// begin counts a request, a held poll or a tunnel until the returned func is called.
+func (l *load) begin() (end func()) {
+	l.busy.Add(1)
+	return l.done
+}
+
+func (l *load) done() { l.busy.Add(-1) }
+
+// sessions estimates the number of sessions.
+func (l *load) sessions() int64 {
+	return max(l.gossiped.Load(), l.busy.Load()) + l.placed.Load()
+}
+
+// heard takes over what the comet says of itself. What was placed before it said
+// something new is in that number.
+func (l *load) heard(n int64) {
+	if l.gossiped.Swap(n) != n {
+		l.placed.Store(0)
+	}
+}
+
+// age lets half of what was placed lately be forgotten: those sessions are in the
+// gossiped number, among the requests under way, or gone.
+func (l *load) age() {
+	n := l.placed.Load()
+	l.placed.CompareAndSwap(n, n/2)
+}
+
+// cometURL is where a comet is, and its name there.
+type cometURL struct {
+	name string // of the comet; for a static one the normalised URL
+	addr string // host:port, to dial
+	url  string // as it is shown
+	path string // of the Bayeux endpoint in its URL, empty when there is none
+}
+
+// parseCometURL reads and normalises an entry of the static list: lower case, the
+// port always there, no path.
+func parseCometURL(raw string) (cometURL, error) {
+	u, err := parseURL(raw)
+	if err != nil {
+		return cometURL{}, err
+	}
+	if u.path != "" && u.path != "/" {
+		return cometURL{}, errors.New("has a path: a comet is listed as http://host:port")
+	}
+	return cometURL{name: u.name, addr: u.addr, url: u.name}, nil
+}
+
+// parseURL reads the URL of a comet. Its name is the normalised URL without the path.
+func parseURL(raw string) (cometURL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return cometURL{}, err
+	}
+	switch scheme := strings.ToLower(u.Scheme); {
+	case scheme != "http":
+		return cometURL{}, fmt.Errorf("has scheme %q: comets are reached over http", scheme)
+	case u.Hostname() == "":
+		return cometURL{}, errors.New("has no host")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "":
+		return cometURL{}, errors.New("is more than a scheme, a host, a port and a path")
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return cometURL{}, fmt.Errorf("has port %q", port)
+	}
+	addr := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return cometURL{name: "http://" + addr, addr: addr, url: raw, path: u.EscapedPath()}, nil
+}
+
+// CometStatus is what the balancer knows of one comet.
+type CometStatus struct {
+	// Name is the comet's stable name, or its normalised URL when it does not gossip.
+	Name string `json:"name"`
+	// URL is where it is reached.
+	URL string `json:"url"`
+	// Tag is that of its incarnation, with which its clientIds begin. Empty when it
+	// does not gossip.
+	Tag string `json:"tag,omitempty"`
+	// State is the comet's state, Since when it was entered and Reason why.
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
+	// Load is the estimated number of its sessions.
+	Load int64 `json:"load"`
+	// Gossips tells a comet of ours from one that is only listed.
+	Gossips bool `json:"gossips"`
+}

@@ -1,0 +1,182 @@
+package balancer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/halleycomet/halley/internal/origins"
+	"go.uber.org/zap"
+)
+
+// Place says where a new session goes.
+type Place string
+
+const (
+	// PlaceAuto: by load where the client can be pinned, by IP where it cannot.
+	PlaceAuto Place = "auto"
+	// PlaceLoad: every handshake that can be pinned goes by load, also one that
+	// names eventsource. A cookieless WebSocket upgrade still goes by IP.
+	PlaceLoad Place = "load"
+	// PlaceIP: every new session goes by the address of its client.
+	PlaceIP Place = "ip"
+)
+
+// Keys says which keys of stickiness are in use, in their order.
+type Keys struct {
+	// ClientID routes by the tag in the clientId of a message (own comets only).
+	ClientID bool
+	// Cookie routes by the tag in the browser cookie, and mints that cookie.
+	Cookie bool
+	// IP routes what has no other key by the address of the client.
+	IP bool
+}
+
+// Config is the configuration of a [Balancer]. It is read once, by [New].
+type Config struct {
+	// Path is the prefix of the Bayeux endpoint: this path and everything below it.
+	// Everything outside is passed on without a look inside. Default "/cometd".
+	Path string
+
+	// Comets lists comets that do not gossip, as http URLs without a path. They are
+	// named by their normalised URL, so that balancers with the same list agree. A
+	// comet that stands here and gossips too is one comet, under its gossip name.
+	// Default none.
+	Comets []string
+
+	// Place says where new sessions go. Default [PlaceAuto].
+	Place Place
+
+	// Keys are the keys of stickiness in use. Default all three.
+	Keys Keys
+
+	// Cookie is the browser cookie that pins a client. Defaults are CometD's.
+	Cookie Cookie
+
+	// TrustedProxies lists the networks (CIDR, or single addresses) whose
+	// X-Forwarded-For is believed: the client is then the rightmost address that is
+	// not in these networks. Default none: the client is who is connected.
+	TrustedProxies []string
+
+	// Origins lists the web origins whose pages may read the balancer's own answers,
+	// in the form of the comet's option of the same name. Default empty: pages of
+	// the same host only.
+	Origins []string
+
+	// CheckInterval is the pause between two checks of a comet that is well, give or
+	// take a tenth. Default 1 s.
+	CheckInterval time.Duration
+
+	// RecheckInterval is the pause between two checks of a comet that is down, or
+	// whose last check failed. Default 250 ms.
+	RecheckInterval time.Duration
+
+	// CheckTimeout bounds one check, dial and answer together. Default 2 s: a Java
+	// comet in a full collection is slow, not dead.
+	CheckTimeout time.Duration
+
+	// Fall is the number of failed checks in a row after which a comet is down. A
+	// refused connection, or a failed check of a comet that the gossip has given up,
+	// needs no second opinion. Default 2.
+	Fall int
+
+	// Rise is the number of successful checks in a row after which a comet that was
+	// down is healthy again. Default 1.
+	Rise int
+
+	// HandshakeRate is the number of handshakes per second that one healthy comet
+	// takes well. The clients of a dead comet are told to handshake spread over the
+	// time that the others need at this rate. Default 500.
+	HandshakeRate int
+
+	// Limits bound what a request may cost and how long it may take.
+	Limits Limits
+
+	// Log receives the balancer's log. Default none.
+	Log *zap.Logger
+}
+
+// DefaultConfig returns the defaults that the fields name.
+func DefaultConfig() Config {
+	return Config{
+		Path:            "/cometd",
+		Place:           PlaceAuto,
+		Keys:            Keys{ClientID: true, Cookie: true, IP: true},
+		Cookie:          DefaultCookie(),
+		CheckInterval:   time.Second,
+		RecheckInterval: 250 * time.Millisecond,
+		CheckTimeout:    2 * time.Second,
+		Fall:            2,
+		Rise:            1,
+		HandshakeRate:   500,
+		Limits:          DefaultLimits(),
+		Log:             zap.NewNop(),
+	}
+}
+
+// Validate reports every mistake, each with the name of its setting.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(setting, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(setting+": "+format, args...))
+	}
+	if !strings.HasPrefix(c.Path, "/") || c.Path != "/" && strings.HasSuffix(c.Path, "/") || strings.ContainsAny(c.Path, "?# ") {
+		bad("path", "%q is not a path like /cometd", c.Path)
+	}
+	seen := make(map[string]bool)
+	for _, raw := range c.Comets {
+		u, err := parseCometURL(raw)
+		switch {
+		case err != nil:
+			bad("comets", "%q: %w", raw, err)
+		case seen[u.name]:
+			bad("comets", "%q is listed twice", raw)
+		}
+		seen[u.name] = true
+	}
+	switch c.Place {
+	case PlaceAuto, PlaceLoad:
+	case PlaceIP:
+		if !c.Keys.IP {
+			bad("place", "ip needs the key ip")
+		}
+	default:
+		bad("place", "%q is none of auto, load, ip", c.Place)
+	}
+	if c.Keys == (Keys{}) {
+		bad("keys", "no key is on: no client would find its comet again")
+	}
+	if _, err := parseProxies(c.TrustedProxies); err != nil {
+		bad("trusted-proxies", "%w", err)
+	}
+	if _, err := origins.Parse(c.Origins); err != nil {
+		bad("origins", "%w", err)
+	}
+	for _, d := range []struct {
+		setting string
+		value   time.Duration
+	}{
+		{"check-interval", c.CheckInterval},
+		{"recheck-interval", c.RecheckInterval},
+		{"check-timeout", c.CheckTimeout},
+	} {
+		if d.value <= 0 {
+			bad(d.setting, "%v is not above zero", d.value)
+		}
+	}
+	for _, n := range []struct {
+		setting string
+		value   int
+	}{
+		{"fall", c.Fall},
+		{"rise", c.Rise},
+		{"handshake-rate", c.HandshakeRate},
+	} {
+		if n.value <= 0 {
+			bad(n.setting, "%d is not above zero", n.value)
+		}
+	}
+	errs = append(errs, c.Cookie.validate(), c.Limits.validate())
+	return errors.Join(errs...)
+}

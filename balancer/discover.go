@@ -1,0 +1,213 @@
+package balancer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/halleycomet/halley/cluster"
+	"github.com/halleycomet/halley/internal/sticky"
+	"go.uber.org/zap"
+)
+
+// run follows the gossip and checks the comets until ctx ends.
+func (f *fleet) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var checks sync.WaitGroup
+	defer checks.Wait()
+	defer cancel()
+
+	apply := func(v *cluster.View, synced bool) {
+		var found []*comet
+		f.update(func() {
+			found = f.apply(v)
+			if synced {
+				f.synced, f.dirty = true, true
+			}
+			for _, c := range found {
+				var each context.Context
+				each, c.forget = context.WithCancel(ctx)
+				checks.Go(func() { f.watch(each, c) })
+			}
+		})
+	}
+	if f.members == nil {
+		apply(&cluster.View{}, true)
+		<-ctx.Done()
+		return nil
+	}
+	views, synced := f.members.Watch(ctx), f.members.Synced()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case v, ok := <-views:
+			if !ok {
+				views = nil // the gossip has ended; what is known stays, and is checked
+				continue
+			}
+			apply(v, false)
+		case <-synced:
+			synced = nil
+			apply(f.members.View(), true)
+		}
+	}
+}
+
+// apply brings the comets in line with a view of the gossip and the list, and
+// returns those that are new. The caller holds mu.
+func (f *fleet) apply(v *cluster.View) (found []*comet) {
+	nodes := f.gossiped(v)
+	known := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		known[n.key()] = true
+		c := f.comets[n.key()]
+		switch {
+		case n.replaced, n.State == cluster.Left:
+			why := causeLeft
+			if n.replaced {
+				why = causeReplaced
+			}
+			if c != nil {
+				f.transition(c, eventGone, why)
+			} else {
+				f.remember(n, why)
+			}
+			continue
+		case c == nil && n.State == cluster.Failed && !n.newest:
+			f.remember(n, causeSuperseded)
+			continue
+		case c == nil:
+			c = f.discover(n.cometURL, n.Name, sticky.Tag(n.Tag), n.Started)
+			found = append(found, c)
+		}
+		f.heard(c, n)
+	}
+	for key, c := range f.comets {
+		if c.gossips && !known[key] {
+			f.transition(c, eventGone, causeUnlisted)
+		}
+	}
+	return append(found, f.applyList()...)
+}
+
+// applyList adds the comets of the list that are not there under a gossip name.
+func (f *fleet) applyList() (found []*comet) {
+	covered := make(map[string]bool)
+	for _, c := range f.comets {
+		covered[c.addr] = true
+	}
+	for _, u := range f.listed {
+		if !covered[u.addr] {
+			found = append(found, f.discover(u, u.name, "", time.Time{}))
+		}
+	}
+	return found
+}
+
+// node is a comet as the gossip has it.
+type node struct {
+	cluster.Node
+	cometURL
+	newest   bool // of its name
+	replaced bool // a newer live one has its address: its process cannot be there any more
+}
+
+func (n *node) key() string { return cometKey(n.Name, sticky.Tag(n.Tag)) }
+
+// gossiped lists the comets of a view, less those that make no sense.
+func (f *fleet) gossiped(v *cluster.View) []*node {
+	var nodes []*node
+	holder := make(map[string]*node) // of an address
+	for i, n := range v.Nodes {
+		if n.Role != cluster.RoleComet {
+			continue
+		}
+		u, err := parseURL(n.URL)
+		if err != nil || !sticky.Tag(n.Tag).Valid() {
+			f.log.Debug("gossip names a comet that cannot be used", zap.String("comet", n.Name),
+				zap.String("tag", n.Tag), zap.String("url", n.URL), zap.Error(err))
+			continue
+		}
+		last := i+1 == len(v.Nodes) || v.Nodes[i+1].Name != n.Name
+		at := &node{Node: n, cometURL: u, newest: last}
+		nodes = append(nodes, at)
+		if h := holder[u.addr]; n.State.Live() && (h == nil || h.Started.Before(n.Started)) {
+			holder[u.addr] = at
+		}
+	}
+	for _, n := range nodes {
+		h := holder[n.addr]
+		n.replaced = h != nil && h != n
+	}
+	return nodes
+}
+
+// discover makes a comet and has it checked. When a comet of the list turns out to
+// gossip, it is the same process: the new one takes over its connections, its state
+// and its load, and no client notices. The caller holds mu.
+func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.Time) *comet {
+	urlName := u.name
+	u.name = name
+	c := newComet(u, sticky.NameTag(urlName), tag, started)
+	c.since, c.why = time.Now(), causeFound
+	if old := f.comets[cometKey(urlName, "")]; old != nil && tag != "" {
+		c.up, c.tunnels, c.load = old.up, old.tunnels, old.load
+		c.health, c.checked, c.since, c.why = old.health, old.checked, old.since, old.why
+		c.state.Store(uint32(old.State()))
+		c.lost.Store(old.lost.Load())
+		c.downAt.Store(old.downAt.Load())
+		old.heir.Store(c)
+		old.state.Store(uint32(Gone))
+		old.forget()
+		delete(f.comets, old.key())
+		f.metrics.forget(old.name)
+	} else {
+		c.up, c.tunnels, c.load = newUpstream(u.addr, f.cfg), newTunnelSet(), &load{}
+	}
+	f.comets[c.key()] = c
+	f.dirty = true
+	f.log.Info("comet found", zap.String("comet", c.name), zap.String("addr", c.addr), zap.String("tag", string(tag)))
+	return c
+}
+
+// remember keeps the tags of a comet that was gone before this balancer knew it. The
+// caller holds mu.
+func (f *fleet) remember(n *node, why cause) {
+	for _, g := range f.graves {
+		if g.tag == sticky.Tag(n.Tag) {
+			return
+		}
+	}
+	u := n.cometURL
+	urlTag := sticky.NameTag(u.name)
+	u.name = n.Name
+	c := newComet(u, urlTag, sticky.Tag(n.Tag), n.Started)
+	c.load = &load{}
+	c.since, c.why = time.Now(), why
+	c.state.Store(uint32(Gone))
+	f.bury(c)
+	f.dirty = true
+}
+
+// heard takes over what the gossip says of a comet that is there. The caller holds
+// mu.
+func (f *fleet) heard(c *comet, n *node) {
+	c.load.heard(int64(n.Load))
+	goodbye, why := n.State == cluster.Leaving, causeGoodbye
+	if !n.newest {
+		goodbye, why = true, causeSuperseded
+	}
+	if goodbye != c.health.goodbye {
+		c.health.goodbye = goodbye
+		if goodbye {
+			f.transition(c, eventGoodbye, why)
+		} else {
+			f.transition(c, eventBack, causeBack)
+		}
+	}
+	if givenUp := n.State == cluster.Failed; givenUp != c.health.givenUp {
+		c.health.givenUp = givenUp
+		c.checkNow()
+	}
+}

@@ -1,0 +1,245 @@
+package balancer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleycomet/halley/internal/sticky"
+	"go.uber.org/zap"
+)
+
+// maxGraves is how many comets that are gone are remembered, so that their clients
+// are told at once to handshake again. Beyond it the oldest is forgotten, whose
+// clients are told the same by another comet, a round trip later.
+const maxGraves = 1024
+
+// fleet knows the comets: who is there (gossip and list), how each one is (checks,
+// and what the requests find out), and the snapshot by which requests are routed.
+//
+// Its goroutines belong to run: one follows the gossip, one per comet checks it.
+type fleet struct {
+	// Fixed after construction.
+	cfg     *Config
+	log     *zap.Logger
+	metrics *metrics
+	members Members // nil without gossip
+	listed  []cometURL
+	options routeOptions
+	check   func(context.Context, *comet) (checkResult, error)
+	onDown  func(*comet) // see newFleet
+
+	// Safe for any goroutine.
+	snap atomic.Pointer[snapshot]
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	comets map[string]*comet // by name and tag; those that are not gone
+	graves []*comet          // those that are, oldest first
+	synced bool              // the gossip is known, or there is none
+	ready  bool
+	change chan struct{} // closed, and replaced, when anything changes
+	dirty  bool          // something has changed since the last publish
+	downs  []*comet      // for onDown, once mu is free
+}
+
+// newFleet builds the fleet of a validated configuration. onDown is called, without
+// locks and never concurrently for one change, when a comet goes down and again when
+// it is gone for good: the connections to it are then worth nothing.
+func newFleet(cfg *Config, members Members, m *metrics, onDown func(*comet)) (*fleet, error) {
+	if members == nil && len(cfg.Comets) == 0 {
+		return nil, errors.New("comets: none are listed, and there is no gossip to find them")
+	}
+	f := &fleet{
+		cfg:     cfg,
+		log:     cfg.Log,
+		metrics: m,
+		members: members,
+		options: routeOptions{place: cfg.Place, keys: cfg.Keys, choose: rand.IntN, mint: sticky.NewCookie},
+		check:   newChecker(cfg).check,
+		onDown:  onDown,
+		comets:  make(map[string]*comet),
+		synced:  members == nil,
+		change:  make(chan struct{}),
+	}
+	for _, raw := range cfg.Comets {
+		u, err := parseCometURL(raw)
+		if err != nil {
+			return nil, err
+		}
+		u.path = cfg.Path
+		f.listed = append(f.listed, u)
+	}
+	f.snap.Store(&snapshot{})
+	return f, nil
+}
+
+// snapshot is the comets as they are known now.
+func (f *fleet) snapshot() *snapshot { return f.snap.Load() }
+
+// changed is closed when the next comet changes its state, comes or goes. Whoever
+// waits for a better answer of route takes it before asking route.
+func (f *fleet) changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.change
+}
+
+// route decides where a request goes, now. A request that could not be delivered may
+// be routed again after the fleet was told so.
+func (f *fleet) route(r *request) decision {
+	d := route(r, f.snapshot(), f.options)
+	if d.comet != nil && r.kind == kindBayeux && (r.handshake || r.upgrade) {
+		d.comet.load.placed.Add(1)
+	}
+	return d
+}
+
+// refused reports that a dial to c was refused: its process is gone, and its
+// sessions with it.
+func (f *fleet) refused(c *comet) { f.fails(c, causeRefused, nil) }
+
+// unreachable reports that c could not be dialled for as long as is worth trying.
+func (f *fleet) unreachable(c *comet, err error) { f.fails(c, causeUnreachable, err) }
+
+func (f *fleet) fails(c *comet, why cause, err error) {
+	if c = c.living(); !c.lives() {
+		return
+	}
+	f.update(func() { f.transition(c, eventFails, why, zap.Error(err)) })
+}
+
+// answered reports that c answered a request. It does not prove that c is well
+// again (the answer may have been on the way when c died), but it is worth a check.
+func (f *fleet) answered(c *comet) {
+	if c = c.living(); c.is(Down) {
+		c.checkNow()
+	}
+}
+
+// update runs do under the lock, then publishes what it changed and calls onDown.
+func (f *fleet) update(do func()) {
+	f.mu.Lock()
+	do()
+	if f.dirty {
+		f.dirty = false
+		f.publish()
+	}
+	downs := f.downs
+	f.downs = nil
+	f.mu.Unlock()
+	for _, c := range downs {
+		f.onDown(c)
+	}
+}
+
+// transition moves a comet by an event and remembers what follows from it. The
+// caller holds mu.
+func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
+	from := c.State()
+	to := next(from, e)
+	if to == from {
+		return
+	}
+	now := time.Now()
+	if to == Down || to == Gone {
+		if from != Down {
+			c.lost.Store(c.load.sessions())
+			c.downAt.Store(now.UnixNano())
+		}
+		f.downs = append(f.downs, c)
+	}
+	c.state.Store(uint32(to))
+	c.since, c.why = now, why
+	c.health.fails, c.health.oks = 0, 0
+	f.dirty = true
+	level := zap.InfoLevel
+	if to == Down {
+		level = zap.WarnLevel
+		c.checkNow()
+	}
+	f.log.Log(level, "comet "+to.String(), append(more,
+		zap.String("comet", c.name), zap.String("addr", c.addr), zap.String("tag", string(c.tag)),
+		zap.Stringer("from", from), zap.String("reason", string(why)))...)
+	if to == Gone {
+		f.bury(c)
+	}
+}
+
+// bury takes a comet that is gone out of service and remembers its tags. The caller
+// holds mu.
+func (f *fleet) bury(c *comet) {
+	if c.forget != nil {
+		c.forget()
+	}
+	delete(f.comets, c.key())
+	f.graves = append(f.graves, c)
+	if n := len(f.graves) - maxGraves; n > 0 {
+		f.graves = slices.Delete(f.graves, 0, n)
+	}
+	for _, other := range f.comets {
+		if other.name == c.name {
+			return // another incarnation goes on counting under the name
+		}
+	}
+	f.metrics.forget(c.name)
+}
+
+// publish swaps the snapshot and wakes those who wait for a change. The caller holds
+// mu.
+func (f *fleet) publish() {
+	s := &snapshot{
+		comets:    f.sorted(),
+		byTag:     make(map[sticky.Tag]*comet),
+		byNameTag: make(map[sticky.Tag]*comet),
+	}
+	f.ready = f.ready || f.synced && !slices.ContainsFunc(s.comets, func(c *comet) bool { return !c.checked })
+	s.ready = f.ready
+	// The later win: the living over the dead, the newer over the older, a name over
+	// the URL under which the same comet was listed.
+	all := slices.Concat(f.graves, s.comets)
+	for _, c := range all {
+		s.byNameTag[c.urlTag] = c
+		if c.tag != "" {
+			s.byTag[c.tag] = c
+		}
+	}
+	for _, c := range all {
+		s.byNameTag[c.nameTag] = c
+	}
+	f.snap.Store(s)
+	close(f.change)
+	f.change = make(chan struct{})
+}
+
+// sorted lists the comets that are not gone by name, the older incarnation first.
+// The caller holds mu.
+func (f *fleet) sorted() []*comet {
+	comets := make([]*comet, 0, len(f.comets))
+	for _, c := range f.comets {
+		comets = append(comets, c)
+	}
+	slices.SortFunc(comets, func(a, b *comet) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), a.started.Compare(b.started), cmp.Compare(a.tag, b.tag))
+	})
+	return comets
+}
+
+// status lists the comets that are not gone.
+func (f *fleet) status() []CometStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]CometStatus, 0, len(f.comets))
+	for _, c := range f.sorted() {
+		out = append(out, CometStatus{
+			Name: c.name, URL: c.url, Tag: string(c.tag), State: c.State().String(),
+			Since: c.since, Reason: string(c.why), Load: c.load.sessions(), Gossips: c.gossips,
+		})
+	}
+	return out
+}

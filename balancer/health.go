@@ -1,0 +1,188 @@
+package balancer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/halleycomet/halley/bayeux"
+	"go.uber.org/zap"
+)
+
+// checkResult is how a check ended; the metric label.
+type checkResult string
+
+const (
+	checkOK      checkResult = "ok"
+	checkRefused checkResult = "refused" // nothing listens there
+	checkFailed  checkResult = "failed"  // no answer in time, or none of a Bayeux server
+)
+
+// health is what is remembered of a comet's checks and of what the gossip says.
+type health struct {
+	fails, oks int  // in a row, in this state
+	goodbye    bool // the gossip says that it is leaving, or another has its name
+	givenUp    bool // the gossip holds it for dead
+}
+
+// judge takes the result of a check of a comet in state s into account. When
+// happens is set, that is what follows.
+func (h *health) judge(s State, r checkResult, fall, rise int) (e event, why cause, happens bool) {
+	if r == checkOK {
+		h.fails = 0
+		h.oks++
+		if s == Down && h.oks < rise {
+			return 0, "", false
+		}
+		if h.goodbye {
+			return eventAnswersLeaving, causeAnswers, true
+		}
+		return eventAnswers, causeAnswers, true
+	}
+	h.oks = 0
+	h.fails++
+	switch {
+	case r == checkRefused:
+		return eventFails, causeRefused, true
+	case h.givenUp:
+		return eventFails, causeGivenUp, true
+	case s == Unknown, h.fails >= fall:
+		return eventFails, causeSilent, true
+	}
+	return 0, "", false
+}
+
+// watch checks a comet until ctx ends: at once, then at intervals, or when woken.
+func (f *fleet) watch(ctx context.Context, c *comet) {
+	for {
+		began := time.Now()
+		result, err := f.check(ctx, c)
+		if ctx.Err() != nil {
+			return
+		}
+		f.metrics.checks.WithLabelValues(c.name, string(result)).Inc()
+		c.load.age()
+		pause := f.checkEnded(c, began, result, err)
+		timer := time.NewTimer(jitter(pause))
+		select {
+		case <-timer.C:
+		case <-c.wake:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// checkEnded draws the consequences of a check, and says when the next one is due.
+func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err error) (pause time.Duration) {
+	pause = f.cfg.CheckInterval
+	f.update(func() {
+		if !c.checked {
+			c.checked, f.dirty = true, true
+		}
+		// A success that began before the comet went down proves nothing.
+		if result == checkOK && c.is(Down) && began.Before(c.since) {
+			pause = f.cfg.RecheckInterval
+			return
+		}
+		if e, why, happens := c.health.judge(c.State(), result, f.cfg.Fall, f.cfg.Rise); happens {
+			f.transition(c, e, why, zap.Error(err))
+		}
+		if result != checkOK || c.is(Down) {
+			pause = f.cfg.RecheckInterval
+		}
+	})
+	return pause
+}
+
+// jitter moves d by up to a tenth, so that several balancers, and the checks of
+// several comets, do not fall into step.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
+}
+
+// checkBody is a /meta/connect of a session that no server has: every Bayeux server
+// answers it at once with an error, and makes no session for it.
+const checkBody = `[{"id":"1","channel":"/meta/connect","clientId":"halleycheck","connectionType":"long-polling","advice":{"timeout":0}}]`
+
+// maxCheckAnswer is how much of the answer to a check is read, in bytes.
+const maxCheckAnswer = 64 << 10
+
+// checker checks comets over HTTP, on a new connection each time: that the comet
+// accepts one is part of the question.
+type checker struct {
+	timeout time.Duration
+	path    string // where a comet's URL names none
+	client  *http.Client
+}
+
+func newChecker(cfg *Config) *checker {
+	return &checker{
+		timeout: cfg.CheckTimeout,
+		path:    cfg.Path,
+		client: &http.Client{
+			Transport: &http.Transport{
+				DialContext:            (&net.Dialer{}).DialContext,
+				DisableKeepAlives:      true,
+				DisableCompression:     true,
+				MaxResponseHeaderBytes: 16 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// check asks a comet whether it is well.
+func (k *checker) check(ctx context.Context, c *comet) (checkResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	err := k.ask(ctx, c)
+	switch {
+	case err == nil:
+		return checkOK, nil
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return checkRefused, err
+	}
+	return checkFailed, err
+}
+
+func (k *checker) ask(ctx context.Context, c *comet) error {
+	path := c.path
+	if path == "" {
+		path = k.path
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.addr+path, bytes.NewReader([]byte(checkBody)))
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
+	req.Header.Set("User-Agent", "halley-balancer check")
+	resp, err := k.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("check: HTTP status %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxCheckAnswer))
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+		return errors.New("check: the answer is no array of messages")
+	}
+	if replies, err := bayeux.Parse(body); err != nil || len(replies) == 0 {
+		return errors.New("check: the answer is no array of messages")
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package balancer
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// calmHerd is the window below which there is no herd to spread: a few clients
+	// handshake at once.
+	calmHerd = 100 * time.Millisecond
+	// maxHerd bounds the window, whatever the load was said to be.
+	maxHerd = time.Minute
+)
+
+// herdInterval is after how long a client of a comet that is down shall handshake.
+func (f *fleet) herdInterval(c *comet) time.Duration {
+	c = c.living()
+	at := c.downAt.Load()
+	if at == 0 {
+		return 0
+	}
+	rate := f.cfg.HandshakeRate * max(1, f.snapshot().healthy())
+	return herdInterval(c.lost.Load(), rate, time.Since(time.Unix(0, at)), rand.Float64())
+}
+
+// herdInterval spreads the clients that a comet lost, elapsed ago, over the time in
+// which the others take them at rate handshakes per second. Those that come late
+// share what is left of that time. u is drawn from [0,1).
+func herdInterval(lost int64, rate int, elapsed time.Duration, u float64) time.Duration {
+	seconds := float64(lost) / float64(rate)
+	window := maxHerd
+	if seconds < maxHerd.Seconds() {
+		window = time.Duration(seconds * float64(time.Second))
+	}
+	if window < calmHerd {
+		return 0
+	}
+	left := min(window, window-elapsed)
+	if left <= 0 {
+		return 0
+	}
+	return time.Duration(u * float64(left))
+}

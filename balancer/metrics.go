@@ -1,0 +1,105 @@
+package balancer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Reason is why a request was routed or answered as it was, or why something was
+// counted: the metric label and the log field.
+type Reason string
+
+// Reasons of route.
+const (
+	// ReasonClientID: the clientId begins with the tag of that comet's incarnation.
+	ReasonClientID Reason = "client_id"
+	// ReasonCookie: the browser cookie begins with the tag of that comet's name.
+	ReasonCookie Reason = "cookie"
+	// ReasonIP: no other key; by the client's address.
+	ReasonIP Reason = "ip"
+	// ReasonNoKey: no key at all; the less loaded of two.
+	ReasonNoKey Reason = "no_key"
+	// ReasonPlacedLoad: a new session, to the less loaded of two comets.
+	ReasonPlacedLoad Reason = "placed_load"
+	// ReasonPlacedIP: a new session, by the client's address.
+	ReasonPlacedIP Reason = "placed_ip"
+	// ReasonRepinned: a handshake whose comet is down, leaving or not known was moved,
+	// and its cookie with it.
+	ReasonRepinned Reason = "repinned"
+	// ReasonRehomed: an upgrade whose comet is down or leaving goes where the next
+	// handshake of its browser will be moved to.
+	ReasonRehomed Reason = "rehomed"
+	// ReasonOwnerDown: the comet of the session is known and down; the balancer answers.
+	ReasonOwnerDown Reason = "owner_down"
+	// ReasonNoComet: no comet is healthy.
+	ReasonNoComet Reason = "no_comet"
+	// ReasonNotReady: the balancer does not know its comets yet.
+	ReasonNotReady Reason = "not_ready"
+
+	// The same for what is no Bayeux message.
+	ReasonPageCookie   Reason = "page_cookie"
+	ReasonPageRehomed  Reason = "page_rehomed"
+	ReasonPageIP       Reason = "page_ip"
+	ReasonPageNoKey    Reason = "page_no_key"
+	ReasonPageNoComet  Reason = "page_no_comet"
+	ReasonPageNotReady Reason = "page_not_ready"
+)
+
+// metrics are the counters of a balancer.
+type metrics struct {
+	// requests counts what was sent to a comet, by comet and reason of route.
+	requests *prometheus.CounterVec
+	// answered counts what the balancer answered itself, by reason.
+	answered *prometheus.CounterVec
+	// reroutes counts requests that were sent again or elsewhere, by reason.
+	reroutes *prometheus.CounterVec
+	// refused counts requests that were refused as malformed or over a limit, by reason.
+	refused *prometheus.CounterVec
+	// closed counts tunnels that the balancer ended, by reason.
+	closed *prometheus.CounterVec
+	// tunnels and held are the tunnels and the requests that wait for a comet now.
+	tunnels, held prometheus.Gauge
+	// hangups counts clients that went away while their request waited.
+	hangups prometheus.Counter
+	// checks counts checks, by comet and result (ok, refused, failed).
+	checks *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "halley", Subsystem: "balancer", Name: name, Help: help,
+		}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "halley", Subsystem: "balancer", Name: name, Help: help,
+		})
+	}
+	return &metrics{
+		requests: counters("requests_total", "Requests sent to a comet, by the reason of the choice.", "comet", "reason"),
+		answered: counters("answered_total", "Requests that the balancer answered itself.", "reason"),
+		reroutes: counters("reroutes_total", "Requests that were sent again, or to another comet.", "reason"),
+		refused:  counters("refused_total", "Requests refused as malformed or over a limit.", "reason"),
+		closed:   counters("tunnels_closed_total", "Tunnels that the balancer closed.", "reason"),
+		checks:   counters("checks_total", "Checks of comets.", "comet", "result"),
+		tunnels:  gauge("tunnels", "WebSocket tunnels open."),
+		held:     gauge("held", "Requests waiting for the answer of a comet."),
+		hangups: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "halley", Subsystem: "balancer", Name: "hangups_total",
+			Help: "Clients that went away while their request waited.",
+		}),
+	}
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.requests, m.answered, m.reroutes, m.refused, m.closed,
+		m.tunnels, m.held, m.hangups, m.checks,
+	}
+}
+
+// forget drops what was counted for a comet that is gone, so that names do not pile up.
+func (m *metrics) forget(comet string) {
+	m.requests.DeletePartialMatch(prometheus.Labels{"comet": comet})
+	m.checks.DeletePartialMatch(prometheus.Labels{"comet": comet})
+}
