@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"go.uber.org/zap"
 )
 
 // interest is why a channel is observed on the other comets. An interest with
@@ -53,13 +54,12 @@ func (c *Cloud) Interest(channel string, wanted bool) {
 	before := in.local || in.static
 	in.local = wanted
 	after := in.local || in.static
+	if before == after {
+		return
+	}
 	if !after {
 		delete(c.interests, channel)
 		c.openGate(channel)
-	}
-	if before == after && c.interests[channel] != nil && (in.static || wanted) {
-		// A new interest starts without reasons, so this one was there before.
-		return
 	}
 	for _, l := range c.links {
 		l.note(channel, after)
@@ -116,14 +116,14 @@ func (c *Cloud) Confirmed(ctx context.Context, channel string) {
 	if g.waiting--; g.waiting == 0 && c.gates[channel] == g {
 		delete(c.gates, channel)
 	}
-	if !late || c.gates[channel] != g && g.waiting > 0 {
+	if !late {
 		return
 	}
-	c.counts.confirmLate.Add(1)
 	for _, l := range c.links {
 		if l.holds(channel) {
 			l.late = true
-			c.warn("late", "a comet is late to confirm; clients do not wait for it until it answers", l.logURL())
+			c.counts.late.Add(1)
+			c.warn("late", "a comet is late to confirm; clients do not wait for it until it answers", zap.String("url", l.url))
 		}
 	}
 	c.openGates()

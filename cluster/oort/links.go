@@ -148,8 +148,8 @@ func (c *Cloud) applyView(v *cluster.View) {
 			continue
 		}
 		l.gossip = gossipUp
-		if l.tag != "" && l.tag != n.Tag && !l.state.connected() {
-			c.restart(l) // another process listens there now: no reason to go on waiting
+		if l.tag != "" && l.tag != n.Tag {
+			c.hurry(l) // another process listens there now
 		}
 		l.tag = n.Tag
 	}

@@ -28,22 +28,18 @@ func (c *Cloud) PeerHandshake(sessionID string, raw bayeux.RawJSON) (bayeux.RawJ
 	why := c.me.judge(&ext)
 	if why == "" {
 		why = c.admit(sessionID, &ext)
-	} else {
+	}
+	if why != "" {
 		c.refused(why, &ext)
-		if why == RefusedSelf && ext.ID == c.me.id {
-			c.itself(ext.CometURL)
-		}
+	}
+	if why == RefusedSelf && ext.ID == c.me.id {
+		c.itself(ext.CometURL)
 	}
 	return c.me.reply(), why == ""
 }
 
 // admit gives an authenticated comet its place and connects back to it.
-func (c *Cloud) admit(sessionID string, ext *handshakeExt) (why Refusal) {
-	defer func() {
-		if why != "" {
-			c.refused(why, ext)
-		}
-	}()
+func (c *Cloud) admit(sessionID string, ext *handshakeExt) Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
@@ -82,11 +78,9 @@ func (c *Cloud) admit(sessionID string, ext *handshakeExt) (why Refusal) {
 		l.gossip = gossipNone // it is here, whatever was said of it
 	}
 	switch {
-	case l.state == Dialing || l.state == Refused:
-		c.restart(l) // it is there: no reason to wait on
-	case l.state == Broken && time.Since(l.since) > c.cfg.MinBackoff*8:
-		c.restart(l)
-	case l.state.connected() && l.peerID != "" && l.peerID != ext.ID:
+	case !l.state.connected():
+		c.hurry(l) // it is there
+	case l.peerID != "" && l.peerID != ext.ID:
 		c.restart(l) // our session was with an incarnation that is gone
 	case l.peerID == ext.ID:
 		c.move(l, evPeer)
@@ -193,4 +187,21 @@ func (c *Cloud) PeerGone(sessionID string, disconnected bool) {
 		c.openGates()
 		c.signal()
 	}
+}
+
+// refused counts and logs a comet that got no place.
+func (c *Cloud) refused(why Refusal, ext *handshakeExt) {
+	c.counts.refused[why].Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.warn("refused-"+string(why), "a comet's handshake is refused", zap.String("reason", string(why)),
+		zap.String("its-url", clip(ext.URL)), zap.String("contacts", clip(ext.CometURL)))
+}
+
+// clip keeps what a stranger sent from filling the log.
+func clip(s string) string {
+	if len(s) > maxURLLen {
+		return s[:maxURLLen]
+	}
+	return s
 }

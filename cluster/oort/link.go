@@ -1,0 +1,312 @@
+package oort
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/bayeux/client"
+	"go.uber.org/zap"
+)
+
+// link is the session that this comet keeps at another. (CometD: OortComet and
+// ClientCometInfo.) A goroutine runs it; what the client calls back comes on a
+// second one.
+type link struct {
+	// Fixed after construction.
+	cloud *Cloud
+	url   string        // what is dialled
+	alias string        // under which name the other side had contacted us, if it did
+	poke  chan struct{} // holds one token when the goroutine has something to look at
+
+	// mute is set while what the link brings comes by another link too.
+	mute atomic.Bool
+
+	// Guarded by the cloud's mu.
+	state   State
+	since   time.Time // when state began
+	down    time.Time // when it was last connected, or was made
+	static  bool      // the configuration wants it
+	gossip  gossip
+	tag     string    // the incarnation that gossip named last
+	goodbye time.Time // when the peer said goodbye; zero: it did not
+	peerID  string    // who answered the last handshake
+	peerURL string    // and what it calls itself
+	twin    *link     // in Duplicate: the link that carries everything
+	session uint64    // counts sessions and resumptions: what was learnt in one is nothing in the next
+	marks   map[string]mark
+	dirty   map[string]struct{} // channels to look at: wanted and marks may differ
+	late    bool                // nobody waits for it until it answers
+	again   bool                // dial at once, no pause
+	cancel  context.CancelFunc  // ends the goroutine; nil: not started
+	abort   context.CancelFunc  // ends the client; nil: there is none
+}
+
+func newLink(c *Cloud, url, alias string, now time.Time) *link {
+	return &link{
+		cloud: c, url: url, alias: alias,
+		poke:  make(chan struct{}, 1),
+		state: Dialing, since: now, down: now,
+		marks: make(map[string]mark), dirty: make(map[string]struct{}),
+	}
+}
+
+// signal makes the link's goroutine look around.
+func (l *link) signal() {
+	select {
+	case l.poke <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps a client on the link until ctx ends, one after the other: a client ends
+// when the peer wants no more of it, or when another should begin.
+func (l *link) run(ctx context.Context) {
+	pause := l.cloud.cfg.MinBackoff
+	for ctx.Err() == nil {
+		if l.parked() {
+			select {
+			case <-ctx.Done():
+			case <-l.poke:
+			}
+			continue
+		}
+		began := time.Now()
+		if l.life(ctx); time.Since(began) > l.cloud.cfg.MaxBackoff {
+			pause = l.cloud.cfg.MinBackoff
+		}
+		if !l.wait(ctx, pause/2+rand.N(pause/2+1)) {
+			return
+		}
+		pause = min(2*pause, l.cloud.cfg.MaxBackoff)
+	}
+}
+
+func (l *link) parked() bool {
+	l.cloud.mu.Lock()
+	defer l.cloud.mu.Unlock()
+	return l.state == Duplicate
+}
+
+// wait pauses before the next client, unless there is a reason to dial at once. It
+// is false when ctx has ended.
+func (l *link) wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		l.cloud.mu.Lock()
+		now := l.again || l.state == Duplicate
+		l.again = false
+		l.cloud.mu.Unlock()
+		if now {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case <-l.poke:
+		}
+	}
+}
+
+// life is one client from beginning to end.
+func (l *link) life(parent context.Context) {
+	c := l.cloud
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	cl, err := client.New(l.clientConfig())
+	if err != nil {
+		// The URL was looked at before; this is a mistake of ours.
+		c.log.Error("link cannot be made", zap.String("url", l.url), zap.Error(err))
+		return
+	}
+	c.mu.Lock()
+	l.abort, l.again = cancel, false
+	c.mu.Unlock()
+
+	done := make(chan error, 1)
+	go func() { done <- cl.Run(ctx) }()
+	for ended := false; !ended; {
+		var retry <-chan time.Time
+		if !l.work(ctx, cl) {
+			retry = time.After(c.cfg.JoinRetry)
+		}
+		select {
+		case err = <-done:
+			ended = true
+		case <-l.poke:
+		case <-retry:
+		}
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.abort = nil
+	var refusal *client.ReplyError
+	switch {
+	case errors.As(err, &refusal) && refusal.Channel == bayeux.MetaHandshake:
+		if l.state != Refused {
+			c.log.Warn("a comet refuses our handshake; tried again with pauses",
+				zap.String("url", l.url), zap.String("error", refusal.Text))
+		}
+		c.move(l, evRefused)
+	case l.state != Duplicate && l.state != Refused:
+		c.move(l, evEnded)
+	}
+}
+
+func (l *link) clientConfig() client.Config {
+	cfg := client.DefaultConfig(l.url)
+	cfg.Proxy = nil // comets speak to each other directly
+	cfg.MaxNetworkDelay = l.cloud.cfg.MaxNetworkDelay
+	cfg.BackoffMin, cfg.BackoffMax = l.cloud.cfg.MinBackoff, l.cloud.cfg.MaxBackoff
+	ext := l.cloud.me.request(l.url, l.alias)
+	cfg.HandshakeExt = func() bayeux.RawJSON { return ext }
+	cfg.OnHandshake = l.onHandshake
+	cfg.OnConnect = func() { l.happened(evResumed) }
+	cfg.OnBreak = func(error) { l.happened(evCut) }
+	cfg.OnDisconnect = func(error) { l.happened(evEnded) }
+	cfg.OnMessage = l.onMessage
+	cfg.Log = l.cloud.log.Named("link")
+	return cfg
+}
+
+// onHandshake takes the reply to our handshake: who is there, and whether we are
+// linked to it already under another name.
+func (l *link) onHandshake(r client.Reply) {
+	c := l.cloud
+	ext, _ := parseExt(r.ExtField(ExtKey))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.state == Duplicate || l.state == Closed {
+		return
+	}
+	l.peerID, l.peerURL = ext.ID, ext.URL
+	l.goodbye = time.Time{}
+	l.session++
+	clear(l.marks)
+	clear(l.dirty)
+	c.move(l, evAccepted)
+	if ext.ID == "" {
+		c.log.Warn("a Bayeux server that is no Oort comet: it is not joined", zap.String("url", l.url))
+		return
+	}
+	for _, other := range c.links {
+		if other != l && other.peerID == ext.ID && other.state != Duplicate && other.state != Closed &&
+			(other.state.connected() || other.state == Broken) {
+			// The peer has dropped the older session, as newer ones win there.
+			c.log.Info("two links lead to one comet; the newer stays", zap.String("url", ext.URL),
+				zap.String("older", other.url), zap.String("newer", l.url))
+			other.twin = l
+			c.move(other, evTwin)
+			c.restart(other)
+		}
+	}
+	if c.peers[ext.ID] != nil {
+		c.move(l, evPeer)
+	}
+}
+
+// happened takes what the client tells of its connection.
+func (l *link) happened(e event) {
+	c := l.cloud
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e == evEnded && (l.state == Duplicate || l.state == Refused) {
+		return
+	}
+	before := l.state
+	c.move(l, e)
+	if e != evResumed || before != Broken || l.state != Handshaken {
+		return
+	}
+	// What the peer still observes for us and what we want may differ by now.
+	l.session++
+	for ch := range l.marks {
+		l.marks[ch] = markSent
+		if c.interests[ch] == nil {
+			l.dirty[ch] = struct{}{}
+		}
+	}
+	if c.peers[l.peerID] != nil {
+		c.move(l, evPeer)
+	}
+}
+
+// onMessage takes a message of the peer to the local clients.
+func (l *link) onMessage(m *bayeux.Message) {
+	why := accept(m)
+	if why == "" && l.mute.Load() {
+		why = DropStale
+	}
+	if why != "" {
+		l.cloud.counts.dropped[why].Add(1)
+		return
+	}
+	l.cloud.counts.received.Add(1)
+	l.cloud.comet.Deliver(m)
+}
+
+// move lets an event happen to a link, and does what its new state asks for. The
+// lock is held.
+func (c *Cloud) move(l *link, e event) {
+	old := l.state
+	l.state = next(old, e)
+	if l.state == old && e != evAccepted {
+		return
+	}
+	now := time.Now()
+	l.since = now
+	if old.connected() {
+		l.down = now
+	}
+	l.mute.Store(l.state == Duplicate || l.state == Closed)
+	level := zap.DebugLevel
+	if (old == Joined) != (l.state == Joined) {
+		level = zap.InfoLevel
+	}
+	c.log.Log(level, "link", zap.String("url", l.url), zap.Stringer("from", old), zap.Stringer("to", l.state))
+	if old == Joined || l.state == Joined {
+		l.late = false
+		c.openGates()
+	}
+	switch l.state {
+	case Dialing, Refused, Closed:
+		l.session++
+		l.peerID, l.peerURL = "", ""
+		clear(l.marks)
+		clear(l.dirty)
+		for _, other := range c.links {
+			if other.twin == l {
+				other.twin = nil
+				c.move(other, evEnded)
+			}
+		}
+	}
+	l.signal()
+	c.signal()
+}
+
+// hurry makes a link that has been down for a while dial at once: there is a sign
+// that the comet is back. One that has only begun to dial is left alone, for its
+// handshake may be on the way. The lock is held.
+func (c *Cloud) hurry(l *link) {
+	if !l.state.connected() && l.state != Duplicate && time.Since(l.since) > 8*c.cfg.MinBackoff {
+		c.restart(l)
+	}
+}
+
+// restart ends the link's client, if any, and has the next one begin at once. The
+// lock is held.
+func (c *Cloud) restart(l *link) {
+	l.again = true
+	if l.abort != nil {
+		l.abort()
+	}
+	l.signal()
+}
