@@ -27,7 +27,7 @@ func nodeAddr(addr string, dialled bool, interfaces func() ([]netip.Addr, error)
 	if err != nil {
 		return "", fmt.Errorf("%q is not HOST:PORT or :PORT", addr)
 	}
-	if ip, err := netip.ParseAddr(host); host != "" && (!dialled || err != nil || !ip.IsUnspecified()) {
+	if host != "" && (!dialled || !isUnspecified(host)) {
 		return addr, nil
 	}
 	addrs, err := interfaces()
@@ -39,6 +39,11 @@ func nodeAddr(addr string, dialled bool, interfaces func() ([]netip.Addr, error)
 		return "", fmt.Errorf("%q needs this node's private address, but %w", addr, err)
 	}
 	return net.JoinHostPort(own.String(), port), nil
+}
+
+func isUnspecified(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsUnspecified()
 }
 
 // privateAddr picks the one private address: of IPv4 if there is one, else of IPv6.

@@ -74,7 +74,7 @@ func (p *Program) example(w io.Writer, cmd Command) {
 		}
 		fmt.Fprintf(&b, "#%s: %s\n", set.name, set.yaml())
 	}
-	io.WriteString(w, b.String())
+	fmt.Fprint(w, b.String())
 }
 
 // yaml is the default as a YAML value.

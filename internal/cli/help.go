@@ -38,7 +38,7 @@ func (p *Program) help(w io.Writer) {
 		fmt.Fprintf(&b, "  %-*s  %s\n", width, cmd.synopsis(), brief)
 	}
 	fmt.Fprintf(&b, "\n%s COMMAND --help shows a command's settings.\n", p.Name)
-	io.WriteString(w, b.String())
+	fmt.Fprint(w, b.String())
 }
 
 func (c Command) synopsis() string { return strings.TrimSpace(c.Name + " " + c.Args) }
@@ -77,7 +77,7 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 			}
 		}
 	}
-	io.WriteString(w, b.String())
+	fmt.Fprint(w, b.String())
 }
 
 // settings declares the command's settings once more, only to look at them.

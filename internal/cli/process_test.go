@@ -124,10 +124,11 @@ func TestPortFile(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) != 2 {
 		t.Errorf("left behind: %v", left)
 	}
-	if os.WriteFile(path, []byte("lisen=1\n"), 0o644); true {
-		if _, err := ReadPorts(path); err == nil {
-			t.Error("an unknown line went through")
-		}
+	if err := os.WriteFile(path, []byte("lisen=1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadPorts(path); err == nil {
+		t.Error("an unknown line went through")
 	}
 }
 
