@@ -90,3 +90,13 @@ func sum(r io.Reader, name string, labels []string) (float64, error) {
 	}
 	return total, s.Err()
 }
+
+// Refused counts the requests and frames that the comet turned away before they
+// were messages.
+func (m *Comet) Refused() float64 { return m.Counter("halley_comet_refused_total") }
+
+// OortRefused counts the handshakes of would-be peers that were turned away.
+func (m *Comet) OortRefused() float64 { return m.Counter("halley_oort_refused_total") }
+
+// Refused counts the requests that the balancer turned away itself.
+func (b *Balancer) Refused() float64 { return b.Counter("halley_balancer_refused_total") }

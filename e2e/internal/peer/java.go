@@ -49,3 +49,8 @@ func (j *Java) Left(within time.Duration, url string) {
 func (j *Java) Refused() int {
 	return j.Count(func(e Event) bool { return e.Event == "refused" })
 }
+
+// Times tells how often an event has come.
+func (j *Java) Times(event string) int {
+	return j.Count(func(e Event) bool { return e.Event == event })
+}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/halleycomet/halley/e2e/internal/cloud"
+	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/e2e/internal/wire"
+)
+
+// owner returns the comet that holds a session, by asking each of them.
+func owner(t *testing.T, comets []*cloud.Comet, clientID string) *cloud.Comet {
+	t.Helper()
+	for _, m := range comets {
+		w := wire.New(t, m.URL())
+		w.ClientID = clientID
+		if reply, err := w.Connect(t.Context(), 0); err == nil && reply.Successful {
+			w.Close()
+			return m
+		}
+		w.Close()
+	}
+	t.Fatalf("no comet holds session %s", clientID)
+	return nil
+}
+
+// The sessions of a killed comet are told to handshake, at once and in Bayeux;
+// everybody else's go on.
+func TestKilledCometsSessionsAreToldToHandshake(t *testing.T) {
+	c := cloud.New(t)
+	comets := c.Comets(3)
+	b := c.Balancer("balancer")
+	b.Covers(comets...)
+	w := wire.New(t, b.URL())
+	w.MustHandshake()
+	w.MustConnect()
+	dead := owner(t, comets, w.ClientID)
+
+	held := make(chan wire.Message, 1)
+	failed := make(chan error, 1)
+	go func() {
+		m, err := w.Connect(t.Context(), -1)
+		if err != nil {
+			failed <- err
+			return
+		}
+		held <- m
+	}()
+	proc.Until(t, proc.Patience, "the connect is held", func() error {
+		if dead.Counter("halley_comet_connects_total") < 3 {
+			return errors.New("not there yet")
+		}
+		return nil
+	})
+	dead.Kill()
+	select {
+	case err := <-failed:
+		t.Fatalf("held connect: %v", err)
+	case m := <-held:
+		wantHandshake(t, "held connect", m)
+	}
+	m, err := w.Connect(t.Context(), -1)
+	if err != nil {
+		t.Fatalf("new connect: %v", err)
+	}
+	wantHandshake(t, "new connect", m)
+	m, err = w.Publish("/chat", "1")
+	if err != nil || m.Successful || m.Error == "" {
+		t.Errorf("publish of a dead session: %v, successful %v, %q", err, m.Successful, m.Error)
+	}
+	if m.Advice != nil {
+		t.Errorf("publish of a dead session carries advice %s", m.Has["advice"])
+	}
+	w.MustHandshake()
+	w.MustConnect()
+}
+
+func wantHandshake(t *testing.T, what string, m wire.Message) {
+	t.Helper()
+	if m.Successful || m.Error != "402::session_unknown" || m.Advice == nil || m.Advice.Reconnect != "handshake" {
+		t.Errorf("%s: successful %v, %q, advice %s", what, m.Successful, m.Error, m.Has["advice"])
+		return
+	}
+	if m.Advice.Interval == nil || m.Advice.Timeout == nil {
+		t.Errorf("%s: advice %s lacks interval or timeout", what, m.Has["advice"])
+	}
+}
+
+// A comet that comes back under its name, at another address, gets clients again.
+func TestKilledCometComesBackElsewhere(t *testing.T) {
+	c := cloud.New(t)
+	comets := c.Comets(3)
+	b := c.Balancer("balancer")
+	b.Covers(comets...)
+	comets[1].Kill()
+	back := c.Comet("comet-2")
+	if back.Listen == comets[1].Listen {
+		t.Fatalf("the same address %s again", back.Listen)
+	}
+	comets[1] = back
+	b.Covers(comets...)
+	c.Linked(comets...)
+
+	// Its sockets too: an address that the first incarnation had is its again.
+	before := back.Handshakes()
+	for i := range 24 {
+		s := wire.MustOpen(t, b.URL(), fmt.Sprintf("127.0.11.%d", i+1))
+		s.MustHandshake()
+		s.Close()
+	}
+	if back.Handshakes() == before {
+		t.Error("none of 24 addresses goes to the comet that came back")
+	}
+}
+
+// A balancer and comets whose seed has gone find it when it is back at its
+// address, though it knows nobody.
+func TestSeedComesBack(t *testing.T) {
+	c := cloud.New(t)
+	seed := c.Comet("seed")
+	others := []*cloud.Comet{c.Comet("comet-2"), c.Comet("comet-3")}
+	b := c.Balancer("balancer", "--join", seed.Gossip)
+	b.Covers(seed, others[0], others[1])
+	seed.Kill()
+	// Gone for so long that gossip has given it up: its state is failed, and the others
+	// have buried it (see cluster.Config).
+	b.Covers(others...)
+	c.Seeds = nil
+	again := c.Comet("seed", "--gossip", seed.Gossip)
+	b.Covers(again, others[0], others[1])
+	c.Linked(again, others[0], others[1])
+}

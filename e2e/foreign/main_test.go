@@ -1,0 +1,97 @@
+// Package foreign tests the balancer in front of a fleet that is not ours: three
+// cometd-nodejs-server processes that know nothing of it and of each other.
+package foreign
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/halleycomet/halley/e2e/internal/cloud"
+	"github.com/halleycomet/halley/e2e/internal/peer"
+	"github.com/halleycomet/halley/e2e/internal/proc"
+)
+
+func TestMain(m *testing.M) { proc.Main(m) }
+
+// fleet starts n servers and a balancer in front of them.
+func fleet(t *testing.T, n int, flags ...string) ([]*peer.Server, *cloud.Balancer) {
+	t.Helper()
+	var servers []*peer.Server
+	var urls []string
+	for i := range n {
+		s := peer.StartServer(t, fmt.Sprintf("fleet-%d", i+1), "127.0.0.1:0")
+		servers = append(servers, s)
+		urls = append(urls, s.URL)
+	}
+	b := cloud.New(t).StaticBalancer("balancer", urls, flags...)
+	b.Ready()
+	return servers, b
+}
+
+// tally reads what the servers have counted: handshakes in all, servers that had
+// any, and answers 402.
+func tally(servers []*peer.Server, before []peer.Counters) (made, used, unknown int) {
+	for i, s := range servers {
+		c := s.Counters()
+		if n := c.Handshakes - before[i].Handshakes; n > 0 {
+			made += n
+			used++
+		}
+		unknown += c.Unknown - before[i].Unknown
+	}
+	return made, used, unknown
+}
+
+func counters(servers []*peer.Server) []peer.Counters {
+	var all []peer.Counters
+	for _, s := range servers {
+		all = append(all, s.Counters())
+	}
+	return all
+}
+
+// clients starts clients from their own addresses and waits until each hears
+// itself.
+func clients(t *testing.T, url, net string, n int) []*peer.Client {
+	t.Helper()
+	var all []*peer.Client
+	for i := range n {
+		c := peer.Start(t, peer.Options{
+			Project:   []string{"node8", "node7"}[i%2],
+			Transport: peer.LongPolling,
+			URL:       url,
+			Local:     fmt.Sprintf("127.0.%s.%d", net, i+1),
+		})
+		c.Subscribe(fmt.Sprintf("/self/%d", i))
+		all = append(all, c)
+	}
+	for i, c := range all {
+		c.Connected(proc.Patience, 0)
+		c.Subscribed(proc.Patience, 0, fmt.Sprintf("/self/%d", i))
+	}
+	return all
+}
+
+// talk lets every client publish to itself, which works only when all its requests
+// reach one server.
+func talk(t *testing.T, all []*peer.Client, what string) {
+	t.Helper()
+	for i, c := range all {
+		c.Publish(fmt.Sprintf("/self/%d", i), fmt.Sprintf("%q", what), what)
+	}
+	for i, c := range all {
+		c.Message(proc.Patience, 0, fmt.Sprintf("/self/%d", i), fmt.Sprintf("%q", what))
+	}
+}
+
+// page fetches a page that is not Bayeux.
+func page(t *testing.T, client *http.Client, req *http.Request) *http.Response {
+	t.Helper()
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	return res
+}
