@@ -54,6 +54,8 @@ func TestBadRequests(t *testing.T) {
 	others := newBystanders(t, comets)
 	big := `[{"channel":"/meta/handshake","id":"1","version":"1.0","x":"` + strings.Repeat("x", 4<<20) + `"}]`
 
+	const handshake = `{"channel":"/meta/handshake","id":"9","version":"1.0","supportedConnectionTypes":["long-polling"]}`
+
 	for _, tc := range []struct {
 		name, method, contentType, body string
 		status                          []int
@@ -66,6 +68,9 @@ func TestBadRequests(t *testing.T) {
 		{"no body", "POST", "application/json", ``, []int{400}},
 		{"a channel twice", "POST", "application/json", `[{"channel":"/a","channel":"/b","id":"1"}]`, []int{400}},
 		{"oversized", "POST", "application/json", big, []int{413}},
+		{"oversized for a comet", "POST", "application/json", big[:100<<10] + `"}]`, []int{413}},
+		{"a handshake in company", "POST", "application/json", `[` + handshake + `,{"channel":"/meta/connect","id":"10","connectionType":"long-polling","clientId":"x"}]`, []int{400}},
+		{"two handshakes", "POST", "application/json", `[` + handshake + `,` + handshake + `]`, []int{400}},
 		{"PUT", "PUT", "application/json", `[]`, []int{405}},
 		{"DELETE", "DELETE", "", ``, []int{405}},
 		{"GET without jsonp", "GET", "", ``, []int{400}},
@@ -116,8 +121,6 @@ func TestBadMessages(t *testing.T) {
 		w.MustHandshake()
 		id := fmt.Sprintf(`"clientId":%q`, w.ClientID)
 		for name, body := range map[string]string{
-			"handshake in company":     `[{"channel":"/meta/handshake","id":"9","version":"1.0","supportedConnectionTypes":["long-polling"]},{"channel":"/meta/connect","id":"10","connectionType":"long-polling",` + id + `}]`,
-			"two handshakes":           `[{"channel":"/meta/handshake","id":"9","version":"1.0","supportedConnectionTypes":["long-polling"]},{"channel":"/meta/handshake","id":"10","version":"1.0","supportedConnectionTypes":["long-polling"]}]`,
 			"an unknown session":       `[{"channel":"/chat","id":"9","data":1,"clientId":"nobody"}]`,
 			"no session":               `[{"channel":"/chat","id":"9","data":1}]`,
 			"an unknown meta channel":  `[{"channel":"/meta/dance","id":"9",` + id + `}]`,
@@ -165,11 +168,14 @@ func TestBadFrames(t *testing.T) {
 		codes []int
 	}{
 		{"binary", func(s *wire.Socket) error { return s.Write(wire.OpBinary, []byte{1, 2, 3}) }, []int{1003}},
-		{"garbage text", func(s *wire.Socket) error { return s.Write(wire.OpText, []byte(`{]`)) }, []int{1002, 1003, 1007, 1008}},
-		{"invalid UTF-8", func(s *wire.Socket) error { return s.Write(wire.OpText, []byte{0xff, 0xfe}) }, []int{1007, 1002, 1003, 1008}},
+		{"garbage text", func(s *wire.Socket) error { return s.Write(wire.OpText, []byte(`{]`)) }, []int{1007}},
+		{"invalid UTF-8", func(s *wire.Socket) error { return s.Write(wire.OpText, []byte{0xff, 0xfe}) }, []int{1007}},
 		{"oversized", func(s *wire.Socket) error {
 			return s.Write(wire.OpText, []byte(`[{"channel":"`+strings.Repeat("x", 4<<20)+`"}]`))
 		}, []int{1009, 0}},
+		{"a handshake in company", func(s *wire.Socket) error {
+			return s.Write(wire.OpText, []byte(`[{"channel":"/meta/handshake","id":"9","version":"1.0","supportedConnectionTypes":["websocket"]},{"channel":"/a","id":"10","data":1}]`))
+		}, []int{1008}},
 		{"unmasked", func(s *wire.Socket) error { return s.WriteRaw([]byte{0x81, 2, '[', ']'}) }, []int{1002}},
 		{"an unknown opcode", func(s *wire.Socket) error { return s.WriteRaw(append([]byte{0x83, 0x80}, mask...)) }, []int{1002}},
 		{"no frame at all", func(s *wire.Socket) error { return s.WriteRaw([]byte("GET / HTTP/1.1\r\n\r\n")) }, []int{1002}},

@@ -124,8 +124,6 @@ func TestAllCometsDown(t *testing.T) {
 	late := peer.Start(t, peer.Options{Project: "node8", Transport: peer.WebSocket, URL: b.URL(), Local: "127.0.22.100"})
 	late.Subscribe("/chat/room")
 
-	c.Seeds = c.Seeds[:0]
-	c.Seeds = append(c.Seeds, b.Gossip)
 	c.Comet("comet-1")
 	for i, p := range all {
 		p.Subscribed(2*proc.Patience, marks[i], "/chat/room")

@@ -30,6 +30,7 @@ func (c *Cloud) Balancer(name string, args ...string) *Balancer {
 		"--path", Path,
 	)
 	b := c.balancer(name, args)
+	c.Seeds = append(c.Seeds, b.Gossip)
 	b.Ready()
 	return b
 }
