@@ -5,8 +5,8 @@
 //
 // # The picture
 //
-//	 clients ──▶ comet A ──link of A──▶ comet B ◀── clients
-//	                  ◀──link of B────
+//	clients ──▶ comet A ──link of A──▶ comet B ◀── clients
+//	                 ◀──link of B────
 //
 // Every comet opens one link, an ordinary Bayeux session, to every other comet, at
 // the public URL of its Bayeux endpoint, over WebSocket or else long-polling. What
