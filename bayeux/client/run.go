@@ -269,7 +269,9 @@ func (r *runner) lost(err error) {
 func (r *runner) goodbye(err error) {
 	if s := r.session(); err == nil && s != nil && r.link != nil && !isClosed(r.link.broken()) {
 		m := wire{ID: r.c.nextID(), Channel: bayeux.MetaDisconnect, ClientID: s.id}
-		if _, err := r.send(context.Background(), m, r.c.cfg.DisconnectTimeout); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), r.c.cfg.DisconnectTimeout)
+		defer cancel()
+		if _, err := r.send(ctx, m, r.c.cfg.DisconnectTimeout); err != nil {
 			r.log.Debug("bayeux client: no answer to the goodbye", zap.Error(err))
 		}
 	}
