@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -80,7 +82,9 @@ func TestRealSockets(t *testing.T) {
 }
 
 func TestUntrustedCertificate(t *testing.T) {
-	srv := httptest.NewTLSServer(nil)
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
 	defer srv.Close()
 	// The certificate is trusted, but for other names.
 	cfg := DefaultConfig(strings.Replace(srv.URL, "127.0.0.1", "localhost", 1))

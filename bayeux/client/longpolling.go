@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,44 +70,9 @@ func (p *polling) exchange(ctx context.Context, out outgoing, wait time.Duration
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, ErrTimeout)
-	defer cancel()
-	defer context.AfterFunc(p.life, cancel)()
-	replies, err := p.post(ctx, out)
-	if err != nil {
-		switch {
-		case p.life.Err() != nil:
-			err = ErrClosed
-		case ctx.Err() != nil:
-			err = context.Cause(ctx)
-		}
-		return nil, err
-	}
-	return replies, nil
-}
-
-func (p *polling) post(ctx context.Context, out outgoing) ([]Reply, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.c.pollURL, bytes.NewReader(out.body))
+	body, err := p.post(ctx, out, wait)
 	if err != nil {
 		return nil, err
-	}
-	for name, values := range p.c.cfg.Header {
-		req.Header[name] = values
-	}
-	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, p.c.cfg.MaxMessageSize+1))
-	switch {
-	case resp.StatusCode != http.StatusOK:
-		return nil, &StatusError{Status: resp.StatusCode}
-	case err != nil:
-		return nil, err
-	case int64(len(body)) > p.c.cfg.MaxMessageSize:
-		return nil, ErrTooLarge
 	}
 	msgs, err := bayeux.Parse(body)
 	if err != nil {
@@ -123,9 +87,53 @@ func (p *polling) post(ctx context.Context, out outgoing) ([]Reply, error) {
 		return func() { k.answer(i, m) }
 	})
 	if err == nil && k.left > 0 {
-		err = fmt.Errorf("%w: %w", ErrProtocol, errors.New("a request was not answered"))
+		err = fmt.Errorf("%w: a request was not answered", ErrProtocol)
 	}
-	return k.replies, err
+	if err != nil {
+		return nil, err
+	}
+	return k.replies, nil
+}
+
+// post sends one request and returns the body of its answer.
+func (p *polling) post(ctx context.Context, out outgoing, wait time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, ErrTimeout)
+	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.c.pollURL, bytes.NewReader(out.body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range p.c.cfg.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
+	body, err := p.fetch(req)
+	switch {
+	case err == nil:
+		return body, nil
+	case p.life.Err() != nil:
+		return nil, ErrClosed
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	return nil, err
+}
+
+func (p *polling) fetch(req *http.Request) ([]byte, error) {
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, &StatusError{Status: resp.StatusCode}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, p.c.cfg.MaxMessageSize+1))
+	if err == nil && int64(len(body)) > p.c.cfg.MaxMessageSize {
+		return nil, ErrTooLarge
+	}
+	return body, err
 }
 
 // close ends the requests that are out and the idle connections.
