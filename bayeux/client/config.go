@@ -94,6 +94,10 @@ type Config struct {
 	// OnBreak tells that the connection broke. The client goes on trying with
 	// the same session.
 	OnBreak func(error)
+	// OnRetry tells of each failed attempt that will be followed by another:
+	// a dial, a handshake or a /meta/connect. Beside the other callbacks, after
+	// them.
+	OnRetry func(error)
 	// OnDisconnect tells that the session of the last OnHandshake is over; err
 	// is nil when the client itself ended it. A new OnHandshake may follow.
 	OnDisconnect func(err error)

@@ -60,6 +60,9 @@ func (r *runner) loop(ctx context.Context) error {
 		case stepHandshake:
 			r.lost(next.err)
 		}
+		if tell, err := r.c.cfg.OnRetry, next.err; tell != nil && err != nil {
+			r.c.change(func() { tell(err) })
+		}
 	}
 }
 

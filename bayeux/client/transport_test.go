@@ -75,16 +75,15 @@ func TestFallback(t *testing.T) {
 			}
 			return nil
 		}
-		a := f.run(nil)
+		a := f.run(func(c *Config, a *app) { c.OnRetry = func(err error) { a.tell("retry: " + err.Error()) } })
 		pass(time.Minute)
 		if got := f.log(); got[0] != "websocket upgrade" || got[1] != "websocket /meta/handshake" || down >= 0 {
 			t.Errorf("the server saw %q, %d", got, down)
 		}
 		at := f.times("upgrade")[0]
 		within(t, "three pauses", at, 1750*time.Millisecond, 3500*time.Millisecond)
-		if a.heard()[0] != "handshake c1" {
-			t.Error(a.heard())
-		}
+		retry := "retry: open WebSocket: connection refused"
+		equal(t, "the application was told", a.heard(), []string{retry, retry, retry, "handshake c1", "connect"})
 	})
 
 	bubble(t, "a WebSocket that opened once is kept", func(t *testing.T, f *fake) {
