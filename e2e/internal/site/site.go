@@ -32,8 +32,7 @@ const room = "/chat/room"
 func MainJob(t *testing.T, s Site) {
 	t.Helper()
 	proc.Until(t, patience, "a handshake through the balancer", func() error {
-		_, err := handshake(wire.New(t, s.URL()))
-		return err
+		return handshake(wire.New(t, s.URL()))
 	})
 
 	a, b := apart(t, s)
@@ -91,7 +90,7 @@ func join(t *testing.T, s Site, name string, will func(comet string) bool) *pers
 	var c *wire.Client
 	proc.Until(t, patience, "a place for "+name, func() error {
 		c = wire.New(t, s.URL())
-		if _, err := handshake(c); err != nil {
+		if err := handshake(c); err != nil {
 			return err
 		}
 		comet := owner(t, s, c)
@@ -108,12 +107,12 @@ func join(t *testing.T, s Site, name string, will func(comet string) bool) *pers
 	return &person{Client: c, name: name}
 }
 
-func handshake(c *wire.Client) (wire.Message, error) {
+func handshake(c *wire.Client) error {
 	reply, err := c.Handshake()
 	if err == nil && !reply.Successful {
 		err = fmt.Errorf("handshake: %s", reply.Error)
 	}
-	return reply, err
+	return err
 }
 
 // owner asks every comet, at its own address, whether it knows the client: all but
