@@ -34,7 +34,7 @@ type comet struct {
 	state  atomic.Uint32
 	lost   atomic.Int64          // sessions that it had when it went down
 	downAt atomic.Int64          // when it went down, in Unix nanoseconds; 0 never
-	heir   atomic.Pointer[comet] // who took over its connections: the same process, known better
+	heir   atomic.Pointer[comet] // who took over its connections, at the same address
 	wake   chan struct{}         // buffer 1: check now
 
 	// Guarded by fleet.mu.

@@ -61,30 +61,38 @@ func (f *fleet) apply(v *cluster.View) (found []*comet) {
 	known := make(map[string]bool, len(nodes))
 	for _, n := range nodes {
 		known[n.key()] = true
-		c := f.comets[n.key()]
-		switch {
-		case n.replaced, n.State == cluster.Left:
-			why := causeLeft
-			if n.replaced {
-				why = causeReplaced
-			}
-			if c != nil {
-				f.transition(c, eventGone, why)
-			} else {
-				f.remember(n, why)
-			}
+		if n.dead() {
 			continue
-		case c == nil && n.State == cluster.Failed && !n.newest:
+		}
+		c := f.comets[n.key()]
+		if c == nil && n.State == cluster.Failed && !n.newest {
 			f.remember(n, causeSuperseded)
 			continue
-		case c == nil:
+		}
+		if c == nil {
 			c = f.discover(n.cometURL, n.Name, sticky.Tag(n.Tag), n.Started)
 			found = append(found, c)
 		}
 		f.heard(c, n)
 	}
-	for key, c := range f.comets {
-		if c.gossips && !known[key] {
+	// The dead come second: the one that has the address of a dead one may have taken
+	// over its connections by now.
+	for _, n := range nodes {
+		if !n.dead() {
+			continue
+		}
+		why := causeLeft
+		if n.replaced {
+			why = causeReplaced
+		}
+		if c := f.comets[n.key()]; c != nil {
+			f.transition(c, eventGone, why)
+		} else {
+			f.remember(n, why)
+		}
+	}
+	for _, c := range f.comets {
+		if c.gossips && !known[c.key()] {
 			f.transition(c, eventGone, causeUnlisted)
 		}
 	}
@@ -115,6 +123,10 @@ type node struct {
 
 func (n *node) key() string { return cometKey(n.Name, sticky.Tag(n.Tag)) }
 
+// dead reports whether there is no doubt that the process is gone. That the gossip
+// has given it up leaves one: a check decides.
+func (n *node) dead() bool { return n.replaced || n.State == cluster.Left }
+
 // gossiped lists the comets of a view, less those that make no sense.
 func (f *fleet) gossiped(v *cluster.View) []*node {
 	var nodes []*node
@@ -143,32 +155,57 @@ func (f *fleet) gossiped(v *cluster.View) []*node {
 	return nodes
 }
 
-// discover makes a comet and has it checked. When a comet of the list turns out to
-// gossip, it is the same process: the new one takes over its connections, its state
-// and its load, and no client notices. The caller holds mu.
+// discover makes a comet, to be checked. The caller holds mu.
 func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.Time) *comet {
-	urlName := u.name
+	urlTag := sticky.NameTag(u.name)
 	u.name = name
-	c := newComet(u, sticky.NameTag(urlName), tag, started)
+	c := newComet(u, urlTag, tag, started)
 	c.since, c.why = time.Now(), causeFound
-	if old := f.comets[cometKey(urlName, "")]; old != nil && tag != "" {
-		c.up, c.tunnels, c.load = old.up, old.tunnels, old.load
-		c.health, c.checked, c.since, c.why = old.health, old.checked, old.since, old.why
-		c.state.Store(uint32(old.State()))
-		c.lost.Store(old.lost.Load())
-		c.downAt.Store(old.downAt.Load())
-		old.heir.Store(c)
-		old.state.Store(uint32(Gone))
-		old.forget()
-		delete(f.comets, old.key())
-		f.metrics.forget(old.name)
+	old := f.predecessor(c)
+	f.comets[c.key()] = c
+	f.dirty = true
+	if old != nil {
+		f.inherit(c, old)
 	} else {
 		c.up, c.tunnels, c.load = newUpstream(u.addr, f.cfg), newTunnelSet(), &load{}
 	}
-	f.comets[c.key()] = c
-	f.dirty = true
 	f.log.Info("comet found", zap.String("comet", c.name), zap.String("addr", c.addr), zap.String("tag", string(tag)))
 	return c
+}
+
+// predecessor finds the comet at c's address whose connections lead to c: an entry
+// of the list that turns out to gossip, which is the same process; or an incarnation
+// that has been down before, so that what was connected since is connected to c,
+// which came back in its place before the gossip noticed. The caller holds mu.
+func (f *fleet) predecessor(c *comet) *comet {
+	for _, old := range f.comets {
+		if old.addr == c.addr && old.key() != c.key() && (!old.gossips || old.downAt.Load() != 0) {
+			return old
+		}
+	}
+	return nil
+}
+
+// inherit hands the connections of old, and what is known of how it is, to c, and
+// ends old without a word to its clients. The caller holds mu.
+func (f *fleet) inherit(c, old *comet) {
+	c.up, c.tunnels, c.load = old.up, old.tunnels, old.load
+	if s := old.State(); !old.gossips || s == Healthy {
+		c.state.Store(uint32(s))
+		c.checked = old.checked
+		c.since = old.since
+	}
+	if !old.gossips {
+		c.health = old.health
+		c.lost.Store(old.lost.Load())
+		c.downAt.Store(old.downAt.Load())
+	}
+	old.heir.Store(c)
+	old.state.Store(uint32(Gone))
+	old.since, old.why = time.Now(), causeInherited
+	f.bury(old)
+	f.log.Info("comet gone", zap.String("comet", old.name), zap.String("addr", old.addr),
+		zap.String("tag", string(old.tag)), zap.String("reason", string(causeInherited)), zap.String("by", c.name))
 }
 
 // remember keeps the tags of a comet that was gone before this balancer knew it. The
@@ -209,5 +246,8 @@ func (f *fleet) heard(c *comet, n *node) {
 	if givenUp := n.State == cluster.Failed; givenUp != c.health.givenUp {
 		c.health.givenUp = givenUp
 		c.checkNow()
+	}
+	if c.health.givenUp && !n.newest && c.is(Down) {
+		f.transition(c, eventGone, causeSuperseded)
 	}
 }

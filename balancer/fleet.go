@@ -200,17 +200,18 @@ func (f *fleet) publish() {
 	}
 	f.ready = f.ready || f.synced && !slices.ContainsFunc(s.comets, func(c *comet) bool { return !c.checked })
 	s.ready = f.ready
-	// The later win: the living over the dead, the newer over the older, a name over
-	// the URL under which the same comet was listed.
-	all := slices.Concat(f.graves, s.comets)
-	for _, c := range all {
-		s.byNameTag[c.urlTag] = c
-		if c.tag != "" {
-			s.byTag[c.tag] = c
+	// The later win: the living over the dead, the newer over the older, and a name
+	// over the URL under which the same comet is or was listed.
+	for _, cs := range [][]*comet{f.graves, s.comets} {
+		for _, c := range cs {
+			s.byNameTag[c.urlTag] = c
+			if c.tag != "" {
+				s.byTag[c.tag] = c
+			}
 		}
-	}
-	for _, c := range all {
-		s.byNameTag[c.nameTag] = c
+		for _, c := range cs {
+			s.byNameTag[c.nameTag] = c
+		}
 	}
 	f.snap.Store(s)
 	close(f.change)

@@ -97,7 +97,9 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 		if e, why, happens := c.health.judge(c.State(), result, f.cfg.Fall, f.cfg.Rise); happens {
 			f.transition(c, e, why, zap.Error(err))
 		}
-		if result != checkOK || c.is(Down) {
+		// One that the gossip has given up comes back as another incarnation, if at
+		// all, and the gossip will say so: there is no hurry.
+		if (result != checkOK || c.is(Down)) && !(c.is(Down) && c.health.givenUp) {
 			pause = f.cfg.RecheckInterval
 		}
 	})

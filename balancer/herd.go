@@ -15,7 +15,6 @@ const (
 
 // herdInterval is after how long a client of a comet that is down shall handshake.
 func (f *fleet) herdInterval(c *comet) time.Duration {
-	c = c.living()
 	at := c.downAt.Load()
 	if at == 0 {
 		return 0

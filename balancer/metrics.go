@@ -103,3 +103,20 @@ func (m *metrics) forget(comet string) {
 	m.requests.DeletePartialMatch(prometheus.Labels{"comet": comet})
 	m.checks.DeletePartialMatch(prometheus.Labels{"comet": comet})
 }
+
+// cometStates counts the comets by state when it is asked to.
+type cometStates struct{ fleet *fleet }
+
+var cometStatesDesc = prometheus.NewDesc("halley_balancer_comets", "Comets known, by state.", []string{"state"}, nil)
+
+func (cometStates) Describe(ch chan<- *prometheus.Desc) { ch <- cometStatesDesc }
+
+func (s cometStates) Collect(ch chan<- prometheus.Metric) {
+	var n [states]int
+	for _, c := range s.fleet.snapshot().comets {
+		n[c.State()]++
+	}
+	for state := range Gone {
+		ch <- prometheus.MustNewConstMetric(cometStatesDesc, prometheus.GaugeValue, float64(n[state]), state.String())
+	}
+}

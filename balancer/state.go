@@ -97,9 +97,9 @@ const (
 	causeGivenUp     cause = "given up by gossip" // and a check failed
 	causeGoodbye     cause = "said goodbye"       // by gossip
 	causeBack        cause = "took its goodbye back"
-	causeSuperseded  cause = "superseded"   // another incarnation has its name
-	causeReplaced    cause = "replaced"     // another comet has its address
-	causeLeft        cause = "left"         // in order, by gossip
-	causeUnlisted    cause = "not listed"   // nobody knows it any more
-	causeAdopted     cause = "known better" // the same process is now known by gossip
+	causeSuperseded  cause = "superseded" // another incarnation has its name
+	causeReplaced    cause = "replaced"   // another comet has its address
+	causeLeft        cause = "left"       // in order, by gossip
+	causeUnlisted    cause = "not listed" // nobody knows it any more
+	causeInherited   cause = "inherited"  // what is at its address is now known under another name or tag
 )

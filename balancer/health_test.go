@@ -1,0 +1,180 @@
+package balancer
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		before  health
+		state   State
+		result  checkResult
+		event   event
+		why     cause
+		happens bool
+		after   health
+	}{
+		{"first success", health{}, Unknown, checkOK, eventAnswers, causeAnswers, true, health{oks: 1}},
+		{"first failure", health{}, Unknown, checkFailed, eventFails, causeSilent, true, health{fails: 1}},
+		{"one failure", health{oks: 9}, Healthy, checkFailed, 0, "", false, health{fails: 1}},
+		{"two failures", health{fails: 1}, Healthy, checkFailed, eventFails, causeSilent, true, health{fails: 2}},
+		{"a success between", health{fails: 1}, Healthy, checkOK, eventAnswers, causeAnswers, true, health{oks: 1}},
+		{"refused", health{}, Healthy, checkRefused, eventFails, causeRefused, true, health{fails: 1}},
+		{"given up, and fails", health{givenUp: true}, Healthy, checkFailed, eventFails, causeGivenUp, true, health{fails: 1, givenUp: true}},
+		{"given up, and answers", health{givenUp: true}, Healthy, checkOK, eventAnswers, causeAnswers, true, health{oks: 1, givenUp: true}},
+		{"down, one success of three", health{}, Down, checkOK, 0, "", false, health{oks: 1}},
+		{"down, three successes", health{oks: 2}, Down, checkOK, eventAnswers, causeAnswers, true, health{oks: 3}},
+		{"leaving, answers", health{goodbye: true}, Leaving, checkOK, eventAnswersLeaving, causeAnswers, true, health{oks: 1, goodbye: true}},
+		{"leaving, was down", health{goodbye: true, oks: 2}, Down, checkOK, eventAnswersLeaving, causeAnswers, true, health{oks: 3, goodbye: true}},
+		{"leaving, two failures", health{goodbye: true, fails: 1}, Leaving, checkFailed, eventFails, causeSilent, true, health{fails: 2, goodbye: true}},
+	} {
+		h := c.before
+		e, why, happens := h.judge(c.state, c.result, 2, 3)
+		if happens != c.happens || why != c.why || happens && e != c.event || h != c.after {
+			t.Errorf("%s: %v %q %v %+v", c.name, e, why, happens, h)
+		}
+	}
+}
+
+// A comet that falls silent is down after two checks that time out, is then asked
+// more often, and is back at once when it answers again.
+func TestSilentComet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a", "http://b")
+		b.run()
+		b.want("a:80", Healthy)
+		b.silent("a:80")
+		began := time.Now()
+		for !b.comet("a:80").is(Down) {
+			<-b.fleet.changed()
+		}
+		// The pause between two checks, two timeouts, and the short pause between them.
+		if took := time.Since(began); took > 6*time.Second || took < 4*time.Second {
+			t.Errorf("noticed after %v", took)
+		}
+		b.want("b:80", Healthy)
+		if b.comet("a:80").why != causeSilent {
+			t.Errorf("reason %q", b.comet("a:80").why)
+		}
+		b.answers("a:80")
+		began = time.Now()
+		for !b.comet("a:80").is(Healthy) {
+			<-b.fleet.changed()
+		}
+		if took := time.Since(began); took > 2300*time.Millisecond { // a check under way, and a pause
+			t.Errorf("back after %v", took)
+		}
+	})
+}
+
+// One check that fails among others that succeed changes nothing.
+func TestHiccup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a")
+		b.run()
+		b.fails("a:80", errors.New("500"))
+		for n := b.asked("a:80"); b.asked("a:80") == n; {
+			b.after(10 * time.Millisecond)
+		}
+		b.answers("a:80")
+		b.after(5 * time.Second)
+		b.want("a:80", Healthy)
+		if n := len(b.downs); n != 0 {
+			t.Errorf("%d times down", n)
+		}
+	})
+}
+
+// A refused dial needs no second opinion: down at once, its connections closed, who
+// waits is woken; and a comet that listens again is back within a short pause.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a", "http://b")
+		b.run()
+		a := b.comet("a:80")
+		a.load.busy.Add(2000)
+		b.refuses("a:80")
+		changed := b.fleet.changed()
+		b.fleet.refused(a)
+		select {
+		case <-changed:
+		default:
+			t.Error("nobody was woken")
+		}
+		if !a.is(Down) || a.why != causeRefused {
+			t.Errorf("%s, %q", a.State(), a.why)
+		}
+		if len(b.downs) != 1 || b.downs[0] != a {
+			t.Errorf("closed the tunnels of %v", b.downs)
+		}
+		b.fleet.refused(a)
+		b.fleet.unreachable(a, errors.New("late"))
+		if len(b.downs) != 1 {
+			t.Error("down twice")
+		}
+		// 2000 clients at 500 a second on the one that is left.
+		most := time.Duration(0)
+		for range 200 {
+			most = max(most, b.fleet.herdInterval(a))
+		}
+		if most <= 2*time.Second || most > 4*time.Second {
+			t.Errorf("2000 clients spread over %v", most)
+		}
+		if b.fleet.herdInterval(b.comet("b:80")) != 0 {
+			t.Error("a herd of a comet that was never down")
+		}
+
+		b.answers("a:80")
+		began := time.Now()
+		for !a.is(Healthy) {
+			<-b.fleet.changed()
+		}
+		if took := time.Since(began); took > 300*time.Millisecond {
+			t.Errorf("back after %v", took)
+		}
+		if b.comet("a:80") != a {
+			t.Error("another comet")
+		}
+	})
+}
+
+// A check that began before the refusal and succeeds after it proves nothing.
+func TestLateSuccess(t *testing.T) {
+	b := newBench(t, nil, "http://a")
+	var a *comet
+	b.fleet.update(func() { a = b.fleet.applyList()[0] })
+	b.fleet.checkEnded(a, time.Now(), checkOK, nil)
+	began := time.Now()
+	b.fleet.refused(a)
+	b.fleet.checkEnded(a, began.Add(-time.Millisecond), checkOK, nil)
+	if !a.is(Down) {
+		t.Error(a.State())
+	}
+	b.fleet.checkEnded(a, time.Now().Add(time.Millisecond), checkOK, nil)
+	if !a.is(Healthy) {
+		t.Error(a.State())
+	}
+}
+
+// An answer of a comet that is down has it checked now.
+func TestAnsweredWhileDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a")
+		b.fleet.cfg.RecheckInterval = time.Hour
+		b.run()
+		a := b.comet("a:80")
+		b.refuses("a:80")
+		b.fleet.refused(a)
+		b.after(time.Minute)
+		b.answers("a:80")
+		b.after(time.Minute)
+		b.want("a:80", Down)
+		b.fleet.answered(a)
+		b.after(time.Millisecond)
+		b.want("a:80", Healthy)
+	})
+}
