@@ -2,51 +2,66 @@ package comet
 
 import (
 	"context"
-	"net"
+	"fmt"
+	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
 
-	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/origins"
+	"github.com/halleycomet/halley/internal/sticky"
 )
 
-// Server is one comet.
+// Server is one comet. Its methods may be called from any goroutine.
 type Server struct {
-	cfg   Config
-	cloud Cloud
+	// fixed after construction
+	cfg      Config
+	log      *zap.Logger
+	origins  origins.Policy
+	nameTag  sticky.Tag
+	cloud    Cloud // by SetCloud
+	stats    *stats
+	sessions *registry
+	watch    *hangups
+	life     context.Context // ends when the comet leaves
+	endLife  context.CancelFunc
+
+	channels channels
+
+	leaving atomic.Bool // set once, when Run's context ends
 }
 
 // New builds a comet. It starts nothing; see [Server.Run].
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("comet: %w", err)
 	}
-	return &Server{cfg: cfg}, nil
+	allowed, err := origins.Parse(cfg.Origins)
+	if err != nil {
+		return nil, fmt.Errorf("comet: origins: %w", err)
+	}
+	if cfg.Tag == "" {
+		cfg.Tag = sticky.NewTag()
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	sessions := newRegistry()
+	s := &Server{
+		cfg:      cfg,
+		log:      cfg.Log.Named("comet"),
+		origins:  allowed,
+		nameTag:  sticky.NameTag(cfg.Name),
+		stats:    newStats(sessions),
+		sessions: sessions,
+		watch:    newHangups(),
+	}
+	s.life, s.endLife = context.WithCancel(context.Background())
+	return s, nil
 }
 
-// Run sweeps until ctx ends.
-func (s *Server) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// Tag is the tag of this incarnation, with which its clientIds begin.
+func (s *Server) Tag() sticky.Tag { return s.cfg.Tag }
 
-// Handler serves one request.
-func (s *Server) Handler(ctx *fasthttp.RequestCtx) {}
-
-// FasthttpServer is a fasthttp server with the settings that a comet wants.
-func (s *Server) FasthttpServer() *fasthttp.Server { return &fasthttp.Server{Handler: s.Handler} }
-
-// Serve runs the comet on ln until ctx ends.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return nil }
-
-// Deliver gives a message that came from another comet to local subscribers.
-func (s *Server) Deliver(m *bayeux.Message) {}
-
-// DropSession ends a session from the server's side.
-func (s *Server) DropSession(id string) {}
-
-// Interests lists the channels with local subscribers.
-func (s *Server) Interests() []string { return nil }
-
-// Sessions counts the living sessions.
-func (s *Server) Sessions() int { return 0 }
-
-// Collector is what the metrics are scraped from.
-func (s *Server) Collector() prometheus.Collector { return nil }
+// Interests lists, sorted, the channels and patterns that have local subscribers
+// which are no peers.
+func (s *Server) Interests() []string { return s.channels.wanted() }

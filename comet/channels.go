@@ -1,0 +1,179 @@
+package comet
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/halleycomet/halley/bayeux"
+)
+
+// channels knows who subscribed to what. A channel is here while it has
+// subscribers.
+//
+// The lock order is channels, then session: messages are put into the queues
+// under the read lock, so nobody gets a message after the reply to its
+// unsubscribe.
+type channels struct {
+	interest interest // has a lock of its own
+
+	mu sync.RWMutex
+	// guarded by mu
+	byName map[string]*channel
+	// changes of interest that the cloud has not been told yet
+	changes []interestChange
+}
+
+// channel is a name or pattern and its subscribers, in no order.
+type channel struct {
+	name        string
+	subscribers []*subscription
+	ordinary    int // how many of them are no peers
+}
+
+// subscription is one session's place among the subscribers of a channel.
+type subscription struct {
+	session *session
+	channel *channel
+	peer    bool
+	index   int // in channel.subscribers
+}
+
+// subscribe is idempotent. It returns false when the session has ended.
+func (c *channels) subscribe(s *session, peer bool, name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.unsubscribed {
+		return false
+	}
+	if _, ok := s.subscriptions[name]; ok {
+		return true
+	}
+	ch := c.byName[name]
+	if ch == nil {
+		name = strings.Clone(name) // not a piece of a whole request
+		ch = &channel{name: name}
+		if c.byName == nil {
+			c.byName = make(map[string]*channel)
+		}
+		c.byName[name] = ch
+	}
+	sub := &subscription{session: s, channel: ch, peer: peer, index: len(ch.subscribers)}
+	ch.subscribers = append(ch.subscribers, sub)
+	if s.subscriptions == nil {
+		s.subscriptions = make(map[string]*subscription)
+	}
+	s.subscriptions[ch.name] = sub
+	if !peer {
+		if ch.ordinary++; ch.ordinary == 1 {
+			c.changes = append(c.changes, interestChange{ch.name, true})
+		}
+	}
+	return true
+}
+
+// unsubscribe is idempotent too; false means that nobody has subscribed to name.
+func (c *channels) unsubscribe(s *session, name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byName[name] == nil {
+		return false
+	}
+	if sub := s.subscriptions[name]; sub != nil {
+		c.removeLocked(sub)
+	}
+	return true
+}
+
+// forget ends all subscriptions of a session, for good.
+func (c *channels) forget(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.unsubscribed = true
+	for _, sub := range s.subscriptions {
+		c.removeLocked(sub)
+	}
+}
+
+func (c *channels) removeLocked(sub *subscription) {
+	ch := sub.channel
+	delete(sub.session.subscriptions, ch.name)
+	last := len(ch.subscribers) - 1
+	ch.subscribers[sub.index] = ch.subscribers[last]
+	ch.subscribers[sub.index].index = sub.index
+	ch.subscribers[last] = nil
+	if ch.subscribers = ch.subscribers[:last]; last == 0 {
+		delete(c.byName, ch.name)
+	}
+	if !sub.peer {
+		if ch.ordinary--; ch.ordinary == 0 {
+			c.changes = append(c.changes, interestChange{ch.name, false})
+		}
+	}
+}
+
+// audience says which kinds of subscribers a message goes to.
+type audience struct{ ordinary, peers bool }
+
+// fanOut puts the message that encode makes, once and only if somebody wants it,
+// into the queue of every subscriber of name in the audience: one copy per
+// session, whatever it subscribed to. It returns the number of copies, and the
+// sessions whose queues are full, which the caller cuts.
+func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (copies int, full []overflow) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var out *outgoing
+	var seen [8]string
+	matched := seen[:0] // the names before this one that have subscribers
+	for _, pattern := range bayeux.Covering(name) {
+		ch := c.byName[pattern]
+		if ch == nil {
+			continue
+		}
+		for _, sub := range ch.subscribers {
+			if sub.peer && !to.peers || !sub.peer && !to.ordinary || sub.session.subscribedToAny(matched) {
+				continue
+			}
+			if out == nil {
+				out = encode()
+			}
+			if why, ok := sub.session.enqueue(out); !ok {
+				full = append(full, overflow{sub.session, why})
+				continue
+			}
+			copies++
+		}
+		matched = append(matched, pattern)
+	}
+	return copies, full
+}
+
+// overflow is a session whose queue is full.
+type overflow struct {
+	session *session
+	why     Drop
+}
+
+// subscribedToAny is called under the lock of the channels.
+func (s *session) subscribedToAny(names []string) bool {
+	for _, name := range names {
+		if s.subscriptions[name] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// wanted lists the channels with ordinary subscribers, sorted.
+func (c *channels) wanted() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var names []string
+	for name, ch := range c.byName {
+		if ch.ordinary > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,167 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/fasthttp/websocket"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/origins"
+)
+
+// Handler serves one request: Bayeux at Path and everywhere below it, 404
+// elsewhere. It keeps nothing of ctx.
+func (s *Server) Handler(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.log.Error("panic in a request", zap.Any("panic", fault), zap.Stack("stack"))
+			s.refuse(ctx, RefusedPanic, fasthttp.StatusInternalServerError, "internal error")
+		}
+	}()
+	if !s.under(string(ctx.Path())) {
+		s.refuse(ctx, RefusedPath, fasthttp.StatusNotFound, "nothing here: Bayeux is spoken under "+s.cfg.Path)
+		return
+	}
+	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
+	if !s.origins.Allows(origin, string(ctx.Host())) {
+		origins.Apply(&ctx.Response.Header, "")
+		s.log.Warn("origin refused", zap.String("origin", origin), zap.ByteString("host", ctx.Host()))
+		s.refuse(ctx, RefusedOrigin, fasthttp.StatusForbidden, "this origin may not use this server: see its setting origins")
+		return
+	}
+	switch {
+	case ctx.IsOptions():
+		origins.ApplyPreflight(&ctx.Response.Header, origin)
+	case ctx.IsPost():
+		origins.Apply(&ctx.Response.Header, origin)
+		s.poll(ctx, longPolling, "", origin == "")
+	case ctx.IsGet() && websocket.FastHTTPIsWebSocketUpgrade(ctx):
+		s.upgrade(ctx, origin == "")
+	case ctx.IsGet():
+		origins.Apply(&ctx.Response.Header, origin)
+		s.jsonp(ctx)
+	default:
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, "GET, POST, OPTIONS")
+		s.refuse(ctx, RefusedMethod, fasthttp.StatusMethodNotAllowed, "use POST, or GET for JSONP and WebSocket")
+	}
+}
+
+// under tells whether a path is Path or below it.
+func (s *Server) under(path string) bool {
+	rest, ok := strings.CutPrefix(path, s.cfg.Path)
+	return ok && (rest == "" || rest[0] == '/' || s.cfg.Path == "/")
+}
+
+// jsonp serves callback-polling. As in CometD there is no default callback.
+func (s *Server) jsonp(ctx *fasthttp.RequestCtx) {
+	args := ctx.QueryArgs()
+	callback := string(args.Peek("jsonp"))
+	switch {
+	case callback == "":
+		s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, "a GET needs jsonp=callback&message=[…] or a WebSocket upgrade")
+	case !bayeux.ValidCallback(callback):
+		s.refuse(ctx, RefusedCallback, fasthttp.StatusBadRequest, "the callback is not a plain name")
+	default:
+		ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+		s.poll(ctx, callbackPolling, callback, false)
+	}
+}
+
+// messages reads the messages of a request: the body of a POST, whatever its type
+// says, except that a form may carry them in its message fields; of a GET the
+// message parameters. Several are read one after the other.
+func (s *Server) messages(ctx *fasthttp.RequestCtx, t transport) ([]bayeux.Message, error) {
+	body := ctx.PostBody()
+	if t == longPolling && !isForm(ctx, body) {
+		return s.parse(body)
+	}
+	args := ctx.QueryArgs()
+	if t == longPolling {
+		args = ctx.PostArgs()
+	}
+	var all []bayeux.Message
+	size, found := 0, false
+	for _, part := range args.PeekMulti("message") {
+		found = true
+		if size += len(part); size > s.cfg.MaxMessageSize {
+			return nil, fasthttp.ErrBodyTooLarge
+		}
+		messages, err := s.parse(part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, messages...)
+	}
+	if !found {
+		return nil, bayeux.ErrSyntax
+	}
+	return all, nil
+}
+
+func (s *Server) parse(body []byte) ([]bayeux.Message, error) {
+	if len(body) > s.cfg.MaxMessageSize {
+		return nil, fasthttp.ErrBodyTooLarge
+	}
+	return bayeux.Parse(body)
+}
+
+// isForm tells a form from JSON that is only labelled as one, as by curl -d.
+func isForm(ctx *fasthttp.RequestCtx, body []byte) bool {
+	kind := ctx.Request.Header.ContentType()
+	if !bytes.HasPrefix(bytes.ToLower(kind), []byte("application/x-www-form-urlencoded")) {
+		return false
+	}
+	body = bytes.TrimLeft(body, " \t\r\n")
+	return len(body) > 0 && body[0] != '[' && body[0] != '{'
+}
+
+// refuse answers a request that is no Bayeux, in plain text.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, why Refusal, status int, text string) {
+	s.refused(why, zap.ByteString("path", ctx.Path()), zap.Stringer("remote", ctx.RemoteAddr()))
+	ctx.Response.ResetBody()
+	ctx.Response.SetStatusCode(status)
+	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	ctx.SetContentType("text/plain; charset=utf-8")
+	ctx.SetBodyString(text + "\n")
+}
+
+// refuseError answers a request whose messages could not be read.
+func (s *Server) refuseError(ctx *fasthttp.RequestCtx, err error) {
+	switch why := refusalOf(err); why {
+	case RefusedTooLarge:
+		s.refuse(ctx, why, fasthttp.StatusRequestEntityTooLarge, "the request is too large")
+	default:
+		s.refuse(ctx, why, fasthttp.StatusBadRequest, err.Error())
+	}
+}
+
+func refusalOf(err error) Refusal {
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return RefusedTooLarge
+	case errors.Is(err, bayeux.ErrSyntax):
+		return RefusedJSON
+	}
+	return RefusedShape
+}
+
+// badRequest answers what fasthttp could not read as a request.
+func (s *Server) badRequest(ctx *fasthttp.RequestCtx, err error) {
+	var header *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		s.refuse(ctx, RefusedTooLarge, fasthttp.StatusRequestEntityTooLarge, "the request is too large")
+	case errors.As(err, &header):
+		s.refuse(ctx, RefusedHeader, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request header is too large")
+	case errors.As(err, &network) && network.Timeout():
+		s.refuse(ctx, RefusedSlow, fasthttp.StatusRequestTimeout, "the request did not come in time")
+	default:
+		s.refuse(ctx, RefusedHTTP, fasthttp.StatusBadRequest, "this is not HTTP")
+	}
+}

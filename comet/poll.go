@@ -1,0 +1,128 @@
+package comet
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"github.com/halleycomet/halley/bayeux"
+)
+
+// poll serves one request of long-polling or, with a callback, callback-polling.
+func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, plain bool) {
+	messages, err := s.messages(ctx, t)
+	if err != nil {
+		s.refuseError(ctx, err)
+		return
+	}
+	x := &exchange{srv: s, transport: t, plain: plain, alone: len(messages) == 1}
+	if len(messages) > 0 {
+		if !alone(messages) {
+			s.refuse(ctx, RefusedAlone, fasthttp.StatusBadRequest, "a handshake must be the only message of its request")
+			return
+		}
+		if messages[0].Channel != bayeux.MetaHandshake {
+			x.session = s.sessions.find(messages[0].ClientID)
+		}
+	}
+	carries := x.session != nil && messages[0].Channel != bayeux.MetaConnect && t != callbackPolling
+	if carries {
+		// What is queued from here on travels with this answer, ahead of the
+		// replies; a held connect is not woken for it.
+		x.session.begin()
+		defer x.session.end()
+	}
+	x.handle(messages)
+	for _, f := range x.after {
+		defer f()
+	}
+	if x.shook {
+		s.cfg.Cookie.mint(ctx, s.nameTag)
+	}
+	var waiting []*outgoing
+	for _, c := range x.connects {
+		reply, more, ok := s.answerConnect(ctx, x, c)
+		if !ok {
+			return
+		}
+		waiting = append(waiting, more...)
+		x.replies = append(x.replies, reply)
+	}
+	if carries {
+		waiting = append(waiting, x.session.take()...)
+	}
+	answer(ctx, callback, waiting, x.replies)
+}
+
+// alone tells whether the rule about handshakes is kept.
+func alone(messages []bayeux.Message) bool {
+	if len(messages) < 2 {
+		return true
+	}
+	for i := range messages {
+		if messages[i].Channel == bayeux.MetaHandshake {
+			return false
+		}
+	}
+	return true
+}
+
+// answerConnect waits, if the connect is to be held, until it is completed, and
+// returns its reply and the messages that go with it. ok is false when the
+// response is made already.
+func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect) (reply bayeux.Reply, messages []*outgoing, ok bool) {
+	if c.reply.Error != "" {
+		return c.reply, nil, true
+	}
+	why := releaseMessages
+	if c.hold > 0 {
+		if h := newPoll(); x.session.arm(h, c.hold) {
+			forget := s.watch.add(ctx.Conn(), func() { x.session.release(h, releaseHangup) })
+			why = <-h.released
+			forget()
+		}
+	}
+	switch why {
+	case releaseReplaced:
+		ctx.Response.ResetBody()
+		ctx.SetStatusCode(s.cfg.DuplicateConnectStatus)
+		return reply, nil, false
+	case releaseHangup:
+		ctx.SetConnectionClose()
+		return reply, nil, false
+	}
+	messages, state, interval := x.session.answered(true)
+	if why == releaseMessages || why == releaseTimeout {
+		why = x.srv.outcome(state)
+	}
+	return s.connectReply(c.reply, why, interval), messages, true
+}
+
+// answer writes the response: the messages first, the replies after them, that to
+// a connect last.
+func answer(ctx *fasthttp.RequestCtx, callback string, messages []*outgoing, replies []bayeux.Reply) {
+	size := 2 + len(messages) + 160*len(replies)
+	for _, m := range messages {
+		size += len(m.json)
+	}
+	out := append(make([]byte, 0, size), '[')
+	for i, m := range messages {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, m.json...)
+	}
+	for i := range replies {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = replies[i].AppendJSON(out)
+	}
+	out = append(out, ']')
+	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	if callback == "" {
+		ctx.SetContentType("application/json")
+	} else {
+		ctx.SetContentType("text/javascript; charset=utf-8")
+		out = bayeux.AppendJSONP(nil, callback, out)
+	}
+	ctx.Response.SetBodyRaw(out)
+}

@@ -1,0 +1,54 @@
+package comet
+
+// Refusal is why a request or a frame was not taken for a list of messages. It
+// is the label "reason" of halley_comet_refused_total, and a field of the log.
+type Refusal string
+
+// The refusals. HTTP status or WebSocket close code in brackets.
+const (
+	RefusedJSON      Refusal = "json"                // [400, 1007] not JSON in UTF-8
+	RefusedShape     Refusal = "shape"               // [400, 1007] JSON, but no list of messages, or a field twice
+	RefusedAlone     Refusal = "handshake_not_alone" // [400, 1008] a handshake among other messages
+	RefusedTooLarge  Refusal = "too_large"           // [413, 1009] over MaxMessageSize
+	RefusedHeader    Refusal = "header_too_large"    // [431]
+	RefusedHTTP      Refusal = "http"                // [400] not HTTP
+	RefusedSlow      Refusal = "read_timeout"        // [408] the request did not come in time
+	RefusedMethod    Refusal = "method"              // [405]
+	RefusedTransport Refusal = "transport"           // [400] a GET that is neither JSONP nor an upgrade, or a bad upgrade
+	RefusedCallback  Refusal = "callback"            // [400] a JSONP callback that is no plain name
+	RefusedPath      Refusal = "path"                // [404] not under Path
+	RefusedOrigin    Refusal = "origin"              // [403]
+	RefusedBinary    Refusal = "binary_frame"        // [1003]
+	RefusedPeerPlain Refusal = "peer_not_plain"      // an Oort handshake with an Origin header or over JSONP
+	RefusedPeer      Refusal = "peer"                // an Oort handshake that the cloud denied
+	RefusedLeaving   Refusal = "leaving"             // the comet is going away
+	RefusedPanic     Refusal = "panic"               // [500, 1011] a fault of ours
+)
+
+// Drop is why messages that waited for a session were not delivered, or why a
+// connection was cut. It is the label "reason" of halley_comet_drops_total.
+type Drop string
+
+const (
+	// DropQueueMessages and DropQueueBytes: the session was cut because its queue
+	// was full.
+	DropQueueMessages Drop = "queue_messages"
+	DropQueueBytes    Drop = "queue_bytes"
+	// DropExpired: the session expired with messages waiting.
+	DropExpired Drop = "expired"
+	// DropReplaced: the cloud ended the session of a peer with messages waiting.
+	DropReplaced Drop = "replaced"
+)
+
+// release is why a held /meta/connect was completed.
+type release int
+
+const (
+	releaseMessages release = iota // something to deliver
+	releaseTimeout                 // held for as long as was allowed
+	releaseReplaced                // a newer connect of the session took over
+	releaseEnded                   // the session was disconnected in order
+	releaseCut                     // the session was cut, or expired
+	releaseHangup                  // the client is gone
+	releaseLeaving                 // the comet is going away
+)

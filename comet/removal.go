@@ -1,0 +1,89 @@
+package comet
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// The ways in which a session ends, other than by its client.
+
+// remove takes a session out of everything, in this order: no more messages are
+// queued for it, nobody finds it, nobody sends it anything. ok is false when that
+// was done before. Its held connect is left to the caller.
+func (s *Server) remove(session *session, e event, drop bool, goodbye *outgoing) (waiting int, ok bool) {
+	if waiting, ok = session.finish(e, drop, goodbye); !ok {
+		return 0, false
+	}
+	s.sessions.remove(session)
+	s.channels.forget(session)
+	if !session.peer { // peers change no interest
+		s.channels.announce(s.cloud)
+	}
+	return waiting, true
+}
+
+// gone tells the cloud that a peer is gone.
+func (s *Server) gone(session *session, disconnected bool) {
+	if session.peer && s.cloud != nil {
+		s.cloud.PeerGone(session.id, disconnected)
+	}
+}
+
+// cut ends a session whose queue is full. Its client is told to handshake when it
+// comes next; a socket that it does not read is closed.
+func (s *Server) cut(session *session, why Drop) {
+	waiting, ok := s.remove(session, eventEnd, true, nil)
+	if !ok {
+		return
+	}
+	session.complete(releaseCut)
+	if k := session.socket(); k != nil {
+		k.retire()
+	}
+	s.dropped(why, waiting+1)
+	s.log.Warn("session cut: its queue is full", zap.String("reason", string(why)),
+		zap.String("session", shortID(session.id)), zap.Bool("peer", session.peer), zap.Int("messages", waiting))
+	s.gone(session, false)
+}
+
+// sweep ends the sessions whose time is over. As in CometD nobody is told: whoever
+// comes back learns it by a 402.
+func (s *Server) sweep(now time.Time) {
+	for _, session := range s.sessions.all() {
+		if !session.expired(now) {
+			continue
+		}
+		waiting, ok := s.remove(session, eventExpire, true, nil)
+		if !ok {
+			continue
+		}
+		session.complete(releaseCut)
+		if waiting > 0 {
+			s.dropped(DropExpired, waiting)
+		}
+		s.gone(session, false)
+	}
+}
+
+// DropSession ends a session from the server's side: its client gets a
+// /meta/disconnect without an id, and its connect is answered with advice none
+// (as by CometD's ServerSession.disconnect). PeerGone is not called for it. An
+// unknown id is ignored.
+func (s *Server) DropSession(id string) {
+	session := s.sessions.find(id)
+	if session == nil {
+		return
+	}
+	if _, ok := s.remove(session, eventEnd, false, disconnected); ok {
+		session.complete(releaseEnded)
+	}
+}
+
+func (s *Server) dropped(why Drop, n int) {
+	s.stats.drops.WithLabelValues(string(why)).Add(float64(n))
+}
+
+// shortID is what a log may hold of a clientId, which is a credential: the tag
+// and a little more.
+func shortID(id string) string { return id[:min(12, len(id))] }

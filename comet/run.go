@@ -1,0 +1,121 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// Run sweeps expired sessions and watches for clients that hang up, until ctx
+// ends. Then the comet leaves: from that moment every request is refused, each
+// held connect is answered with 402 and advice to handshake (together with what
+// waits for its session), each socket gets what waits for it and is closed with
+// 1001. Run returns when the sockets are gone, at the latest after
+// ShutdownTimeout plus the grace for close frames; nothing that it started is
+// alive then. It is to be called once.
+func (s *Server) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	if err := s.watch.open(); err != nil {
+		// Not fatal: a hang-up is then noticed when the answer is written.
+		s.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
+	}
+	watching.Go(s.watch.run)
+	ticker := time.NewTicker(s.cfg.SweepPeriod)
+	defer ticker.Stop()
+	for running := true; running; {
+		select {
+		case now := <-ticker.C:
+			s.sweep(now)
+		case <-ctx.Done():
+			running = false
+		}
+	}
+	s.leave()
+	s.watch.close()
+	watching.Wait()
+	return nil
+}
+
+// leave says goodbye to everybody.
+func (s *Server) leave() {
+	s.leaving.Store(true)
+	s.endLife()
+	sockets := s.sessions.close()
+	for _, session := range s.sessions.all() {
+		session.complete(releaseLeaving)
+	}
+	for _, k := range sockets {
+		k.close(closeGoingAway, "leaving")
+	}
+	timer := time.NewTimer(s.cfg.ShutdownTimeout)
+	defer timer.Stop()
+	select {
+	case <-s.sessions.empty:
+	case <-timer.C:
+		for _, k := range s.sessions.close() {
+			k.abort()
+		}
+		<-s.sessions.empty
+	}
+}
+
+// FasthttpServer is a fasthttp server with the settings that a comet wants and
+// this comet's handler. For a handler of your own use its settings and call
+// [Server.Handler] for what is under Path.
+func (s *Server) FasthttpServer() *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:               s.Handler,
+		ErrorHandler:          s.badRequest,
+		ReadBufferSize:        16 << 10, // also the limit of a header, and so of a JSONP request
+		ReadTimeout:           s.cfg.ReadTimeout,
+		IdleTimeout:           s.cfg.IdleTimeout,
+		MaxRequestBodySize:    s.cfg.MaxMessageSize,
+		NoDefaultServerHeader: true,
+		NoDefaultDate:         true,
+		CloseOnShutdown:       true,
+		KeepHijackedConns:     true, // closing sockets is ours
+		Logger:                quiet{s.log},
+	}
+}
+
+// Serve runs the comet on ln until ctx ends, and returns when all is closed. A
+// listener that fails ends it too.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server := s.FasthttpServer()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel()
+		served <- server.Serve(ln)
+	}()
+	left := make(chan error, 1)
+	go func() { left <- s.Run(ctx) }()
+
+	<-ctx.Done()
+	ended, stop := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout+2*closeGrace)
+	defer stop()
+	err := server.ShutdownWithContext(ended)
+	if err != nil {
+		err = fmt.Errorf("comet: shut down: %w", err)
+	}
+	ln.Close() // Shutdown does not know it when Serve had not come so far
+	if serveErr := <-served; serveErr != nil && !errors.Is(serveErr, net.ErrClosed) {
+		err = errors.Join(err, fmt.Errorf("comet: serve: %w", serveErr))
+	}
+	return errors.Join(err, <-left)
+}
+
+// quiet turns what fasthttp has to say into debug lines: it is about single
+// connections that broke.
+type quiet struct{ log *zap.Logger }
+
+func (q quiet) Printf(format string, args ...any) {
+	q.log.Debug("fasthttp: " + fmt.Sprintf(format, args...))
+}
