@@ -1,0 +1,229 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleycomet/halley/internal/origins"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// Balancer is a reverse proxy in front of comets. Build it with [New], then let
+// [Balancer.Run] and [Balancer.Serve] run side by side.
+type Balancer struct {
+	// Fixed after construction.
+	cfg      Config
+	log      *zap.Logger
+	fleet    *fleet
+	metrics  *metrics
+	origins  origins.Policy
+	proxies  proxies
+	server   *fasthttp.Server
+	tunnels  *tunnelSet // all of them
+	clients  *clients
+	stopping chan struct{} // closed by stop
+	stopOnce sync.Once
+
+	// Safe for any goroutine.
+	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
+}
+
+// New builds a balancer. Members tells it of the comets that gossip; nil leaves it
+// with those of [Config.Comets]. The error names every mistake in the configuration.
+func New(cfg Config, members Members) (*Balancer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("balancer: %w", err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	policy, err := origins.Parse(cfg.Origins)
+	if err != nil {
+		return nil, fmt.Errorf("balancer: %w", err)
+	}
+	trusted, err := parseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("balancer: %w", err)
+	}
+	b := &Balancer{
+		cfg: cfg, log: cfg.Log, metrics: newMetrics(), origins: policy, proxies: trusted,
+		tunnels: newTunnelSet(), clients: newClients(), stopping: make(chan struct{}),
+	}
+	if b.fleet, err = newFleet(&b.cfg, members, b.metrics, cometDown); err != nil {
+		return nil, fmt.Errorf("balancer: %w", err)
+	}
+	b.server = b.newServer()
+	return b, nil
+}
+
+// maxRequestHead is the longest head of a request: cookies of several applications
+// on one host add up.
+const maxRequestHead = 16 << 10
+
+func (b *Balancer) newServer() *fasthttp.Server {
+	l := &b.cfg.Limits
+	return &fasthttp.Server{
+		Handler:        b.handle,
+		ErrorHandler:   b.parseError,
+		ConnState:      b.clients.state,
+		Logger:         quietLogger{b.log},
+		ReadBufferSize: maxRequestHead,
+		ReadTimeout:    l.ReadTimeout,
+		WriteTimeout:   l.WriteTimeout,
+		IdleTimeout:    l.IdleTimeout,
+		// The bodies of other paths are passed on as they come; this is how much of
+		// one fasthttp reads in advance.
+		StreamRequestBody:            true,
+		MaxRequestBodySize:           chunkSize,
+		DisablePreParseMultipartForm: true,
+		// Closing a tunnel must close its connection at once.
+		KeepHijackedConns: true,
+		CloseOnShutdown:   true,
+		// Nothing is added to what a comet answered.
+		NoDefaultServerHeader: true,
+		NoDefaultDate:         true,
+		NoDefaultContentType:  true,
+		SecureErrorLogMessage: true,
+	}
+}
+
+// cometDown is told of a comet that went down, or is gone: whoever waits for it is
+// answered, and its tunnels end, so that their clients go elsewhere.
+func cometDown(c *comet) {
+	c.up.interrupt()
+	c.tunnels.closeAll(closeRestart)
+	if c.is(Gone) {
+		c.up.close()
+	}
+}
+
+// Run keeps to the comets, until ctx ends: it follows the gossip, checks them, and
+// tidies up the connections to them.
+func (b *Balancer) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var tidy sync.WaitGroup
+	tidy.Go(func() { b.tidy(ctx) })
+	err := b.fleet.run(ctx)
+	cancel()
+	tidy.Wait()
+	for _, c := range b.fleet.snapshot().comets {
+		c.up.close()
+	}
+	return err
+}
+
+// tidy closes connections to comets that have been idle for too long.
+func (b *Balancer) tidy(ctx context.Context) {
+	tick := time.NewTicker(max(b.cfg.Limits.MaxIdleTime/4, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, c := range b.fleet.snapshot().comets {
+				c.up.sweep(now)
+			}
+		}
+	}
+}
+
+const (
+	// stopTime is how long requests under way have when the balancer stops, until
+	// their connections are closed.
+	stopTime = 5 * time.Second
+	// closeTime is how long closed connections have to be noticed.
+	closeTime = 2 * time.Second
+)
+
+// Serve answers the requests that come by ln until ctx ends. Then it stops in order:
+// no connection is accepted any more, held polls are answered (their sessions live,
+// the clients come back by another balancer, or by this one when it is back), the
+// WebSockets are closed with 1001, and what is under way has 5 s to end. A balancer
+// serves once.
+func (b *Balancer) Serve(ctx context.Context, ln net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- b.server.Serve(ln) }()
+	select {
+	case err := <-served:
+		b.stop()
+		return errors.Join(fmt.Errorf("balancer: serve %v: the listener ended", ln.Addr()), err)
+	case <-ctx.Done():
+	}
+	b.stop()
+	if err := <-served; err != nil {
+		return fmt.Errorf("balancer: serve %v: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// stop ends everything that Serve began, and returns when nothing of it is alive.
+func (b *Balancer) stop() {
+	b.stopOnce.Do(func() { close(b.stopping) })
+	for _, c := range b.fleet.snapshot().comets {
+		c.up.release()
+	}
+	b.tunnels.closeAll(closeGoingAway)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := b.server.ShutdownWithContext(ctx); err != nil {
+		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()))
+	}
+	b.tunnels.closeAll(closeGoingAway) // those that were on their way
+	b.waitForClients(ctx)
+	b.clients.closeAll()
+	for _, c := range b.fleet.snapshot().comets {
+		c.up.interrupt()
+	}
+	ctx, cancel = context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	b.waitForClients(ctx)
+}
+
+// waitForClients waits until no connection of a client is left, or ctx ends.
+func (b *Balancer) waitForClients(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for b.clients.len() > 0 || b.tunnels.len() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (b *Balancer) isStopping() bool {
+	select {
+	case <-b.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ready reports whether the balancer knows its comets: the first gossip sync and the
+// first round of checks have ended. Before, it calls nobody dead and lets requests
+// wait.
+func (b *Balancer) Ready() bool { return b.fleet.snapshot().ready }
+
+// Comets lists the comets, by name.
+func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
+
+// Collectors are the balancer's metrics.
+func (b *Balancer) Collectors() []prometheus.Collector { return b.metrics.collectors() }
+
+// quietLogger takes what fasthttp logs: errors of connections, of which the metrics
+// tell more.
+type quietLogger struct{ log *zap.Logger }
+
+func (l quietLogger) Printf(format string, args ...any) {
+	l.log.Debug("http server", zap.String("message", fmt.Sprintf(format, args...)))
+}

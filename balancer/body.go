@@ -1,0 +1,153 @@
+package balancer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/valyala/fasthttp"
+)
+
+// clientBody reads the body of a request as it comes. It is nobody's after the
+// handler.
+type clientBody struct {
+	src     io.Reader
+	conn    net.Conn
+	silence time.Duration // each read may last that long; 0 keeps the deadline that is set
+	ended   bool
+}
+
+func (b *clientBody) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, io.EOF
+	}
+	if b.silence > 0 {
+		b.conn.SetReadDeadline(time.Now().Add(b.silence))
+	}
+	n, err := b.src.Read(p)
+	b.ended = err == io.EOF
+	return n, err
+}
+
+const (
+	// maxDrain is how much of a body that nobody wants is read, so that the client
+	// comes to read the answer; drainTime is for how long.
+	maxDrain  = 256 << 10
+	drainTime = 500 * time.Millisecond
+)
+
+// finish sees to it that no byte of a body that was not read to its end can be taken
+// for the next request: what is left is read, or the connection ends.
+func (b *clientBody) finish(ctx *fasthttp.RequestCtx) {
+	if b == nil || b.ended {
+		return
+	}
+	b.silence = 0
+	b.conn.SetReadDeadline(time.Now().Add(drainTime))
+	io.CopyN(io.Discard, b, maxDrain)
+	if !b.ended {
+		ctx.SetConnectionClose()
+	}
+}
+
+var errTooLarge = errors.New("body too large")
+
+// readAll reads a body of at most limit bytes.
+func readAll(body io.Reader, length int64, limit int) ([]byte, error) {
+	if length > int64(limit) {
+		return nil, errTooLarge
+	}
+	buf := make([]byte, 0, max(length, 512)+1) // one more, to see the end without growing
+	for {
+		n, err := body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case len(buf) > limit:
+			return nil, errTooLarge
+		case err == io.EOF && length >= 0 && int64(len(buf)) < length:
+			return nil, io.ErrUnexpectedEOF
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return nil, fmt.Errorf("read request body: %w", err)
+		case len(buf) == cap(buf):
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}
+
+// errNoMessages means that a request to the Bayeux path carries no messages where
+// messages may be.
+var errNoMessages = errors.New("no messages")
+
+// readMessages takes the messages out of a request, in each of the forms in which
+// clients send them: JSON in the body of a POST; a form with one or more fields
+// "message", as Faye sends it to another origin; and, for JSONP, GET with
+// "message" and the name of the callback in the query.
+func readMessages(ctx *fasthttp.RequestCtx, body []byte) (messages []bayeux.Message, callback string, err error) {
+	switch {
+	case ctx.IsGet():
+		args := ctx.QueryArgs()
+		callback = string(args.Peek("jsonp"))
+		if !bayeux.ValidCallback(callback) {
+			return nil, "", errNoMessages // such a name is not written into a script
+		}
+		messages, err = parseFields(args)
+		return messages, callback, err
+	case !ctx.IsPost():
+		return nil, "", errNoMessages
+	case isForm(ctx.Request.Header.ContentType()):
+		var args fasthttp.Args
+		args.ParseBytes(body)
+		messages, err = parseFields(&args)
+		return messages, "", err
+	}
+	messages, err = bayeux.Parse(body)
+	return messages, "", err
+}
+
+func isForm(contentType []byte) bool {
+	mime, _, _ := bytes.Cut(contentType, []byte{';'})
+	return bytes.EqualFold(bytes.TrimSpace(mime), []byte("application/x-www-form-urlencoded"))
+}
+
+func parseFields(args *fasthttp.Args) ([]bayeux.Message, error) {
+	var all []bayeux.Message
+	fields := args.PeekMulti("message")
+	if len(fields) == 0 {
+		return nil, errNoMessages
+	}
+	for _, field := range fields {
+		messages, err := bayeux.Parse(field)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, messages...)
+	}
+	return all, nil
+}
+
+// effectOf is the effect of sending a batch twice: that of its worst message.
+func effectOf(messages []bayeux.Message) effect {
+	for i := range messages {
+		switch messages[i].Channel {
+		case bayeux.MetaHandshake, bayeux.MetaConnect, bayeux.MetaSubscribe, bayeux.MetaUnsubscribe, bayeux.MetaDisconnect:
+		default:
+			return once
+		}
+	}
+	return repeatable
+}
+
+func hasConnect(messages []bayeux.Message) bool {
+	for i := range messages {
+		if messages[i].Channel == bayeux.MetaConnect {
+			return true
+		}
+	}
+	return false
+}

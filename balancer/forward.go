@@ -1,0 +1,178 @@
+package balancer
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/sticky"
+	"go.uber.org/zap"
+)
+
+// exchange is one request of a client and what was found out about it. It belongs to
+// the goroutine of its handler.
+type exchange struct {
+	request
+	messages  []bayeux.Message // nil when there are none to be answered one by one
+	callback  string           // of JSONP; empty for JSON
+	preflight bool             // a CORS preflight of the Bayeux path
+	effect    effect
+	from      headFrom
+	out       outgoing
+	holdUntil time.Time // until when it may wait for a comet
+}
+
+// outcome is how a request ended that no comet has answered.
+type outcome struct {
+	why   Reason
+	reply replier
+	// hangUp: the client is gone, or broke off; there is nothing to answer.
+	hangUp bool
+}
+
+// pass takes the answer that has begun on w to the client and gives the connection
+// back. It calls end when all has been passed on; after a failure, with nothing
+// passed on, it does not, and w is closed.
+type pass func(w *wire, d decision, end func()) *failure
+
+// maxMoves bounds how many comets one request is sent to.
+const maxMoves = 4
+
+// deliver sends a request to its comet and has the answer passed on. It returns nil
+// when that was done.
+func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
+	d := b.place(rq)
+	for move := 0; d.comet != nil && move < maxMoves; move++ {
+		v, fail := b.try(rq, d, pass)
+		if fail == nil {
+			return nil
+		}
+		b.log.Debug("request failed", zap.String("comet", d.comet.name), zap.Error(fail))
+		switch v {
+		case hangUp:
+			return &outcome{hangUp: true}
+		case later:
+			return &outcome{why: ReasonFull, reply: tryLater(b.retryInterval())}
+		case moveOn:
+			return &outcome{why: ReasonStopping, reply: goOn(b.releaseInterval())}
+		case unsure:
+			other, found := b.another(rq, d)
+			if !found {
+				return &outcome{why: unsureReason(fail.stage), reply: cometLost(b.retryInterval())}
+			}
+			d = other
+		default:
+			d = b.place(rq)
+		}
+		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
+	}
+	switch {
+	case d.owner != nil:
+		return &outcome{why: d.reason, reply: sessionLost(b.fleet.herdInterval(d.owner))}
+	case d.comet != nil: // one comet after the other has failed
+		return &outcome{why: ReasonNoComet, reply: tryLater(b.retryInterval())}
+	}
+	return &outcome{why: d.reason, reply: tryLater(b.retryInterval())}
+}
+
+func unsureReason(s stage) Reason {
+	if s == stageTimeout {
+		return ReasonTimeout
+	}
+	return ReasonCometLost
+}
+
+// try sends a request to one comet, several times if need be.
+func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) {
+	c := d.comet
+	limits := &b.cfg.Limits
+	b.metrics.requests.WithLabelValues(c.name, string(d.reason)).Inc()
+	end := c.load.begin()
+	out := &rq.out
+	out.head = appendHead(out.head[:0], &rq.from, c.addr, b.cfg.Cookie.Name, d.requestCookie)
+	may := func() *failure {
+		switch {
+		case !c.living().lives():
+			return &failure{stage: stageDown, err: errWoken}
+		case out.held && b.isStopping():
+			return &failure{stage: stageReleased, err: errWoken}
+		}
+		return nil
+	}
+	var t trial
+	var failing time.Time // since when its dials fail
+	for fresh := out.alone; ; fresh = true {
+		began := time.Now()
+		b.metrics.held.Inc()
+		w, fail := roundTrip(c, out, fresh, limits.DialTimeout, may)
+		b.metrics.held.Dec()
+		if fail == nil {
+			b.fleet.answered(c)
+			if fail = pass(w, d, end); fail == nil {
+				return again, nil
+			}
+		}
+		dialFailed := fail.stage == stageDialTimeout || fail.stage == stageUnreachable
+		if dialFailed {
+			if failing.IsZero() {
+				failing = began
+			}
+			t.dialing = time.Since(failing)
+		} else {
+			failing = time.Time{}
+		}
+		effect := rq.effect
+		if out.spent {
+			effect = once
+			if fail.stage == stageUnsent {
+				fail.stage = stageSent
+			}
+		}
+		v := afterFailure(fail.stage, effect, t, limits.Redial)
+		if v != again {
+			end()
+			switch fail.stage {
+			case stageRefused:
+				b.fleet.refused(c)
+			case stageDialTimeout, stageUnreachable:
+				b.fleet.unreachable(c, fail)
+			}
+			return v, fail
+		}
+		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
+		if dialFailed {
+			time.Sleep(redialPause) // a host that is out of reach may be said to be so at once
+		} else {
+			t.agains++
+		}
+	}
+}
+
+// redialPause parts the dials of a comet that does not answer them.
+const redialPause = 20 * time.Millisecond
+
+// another is the decision for a handshake that its comet has failed: any other comet
+// will do, and the cookie names the one that answers.
+func (b *Balancer) another(rq *exchange, d decision) (decision, bool) {
+	if !rq.handshake || rq.effect != repeatable {
+		return d, false
+	}
+	var others []*comet
+	for _, c := range b.fleet.snapshot().comets {
+		if c != d.comet {
+			others = append(others, c)
+		}
+	}
+	to := lessLoaded(others, rand.IntN)
+	if to == nil {
+		return d, false
+	}
+	if d.setCookie == "" && b.cfg.Keys.Cookie {
+		if _, _, ok := sticky.SplitCookie(rq.cookie); ok {
+			d.setCookie = rq.cookie
+		}
+	}
+	d = d.moved(to)
+	d.reason = ReasonRepinned
+	return d, true
+}

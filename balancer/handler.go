@@ -1,0 +1,220 @@
+package balancer
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// Reasons for which a request is refused.
+const (
+	reasonMethod      Reason = "method"       // CONNECT, TRACE
+	reasonVersion     Reason = "version"      // not HTTP/1.0 or 1.1
+	reasonExpectation Reason = "expectation"  // Expect with anything but 100-continue
+	reasonUpgradeBody Reason = "upgrade_body" // an upgrade with a body
+	reasonTooLarge    Reason = "too_large"    // a Bayeux body over Limits.MaxBody
+	reasonBody        Reason = "body"         // the body did not come
+	reasonMalformed   Reason = "malformed"    // no HTTP request
+	reasonHeaders     Reason = "headers"      // a head that is too long
+	reasonTimeout     Reason = "timeout"      // a head that did not come
+)
+
+// handle serves one request. It depends on the settings of the balancer's own server.
+func (b *Balancer) handle(ctx *fasthttp.RequestCtx) {
+	var body *clientBody
+	defer func() {
+		if r := recover(); r != nil {
+			b.log.Error("panic in a handler", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+			ctx.Response.Reset()
+			refuse(ctx, fasthttp.StatusInternalServerError, "internal error\n")
+			ctx.SetConnectionClose()
+		}
+		body.finish(ctx)
+		if b.isStopping() {
+			ctx.SetConnectionClose()
+		}
+	}()
+	h := &ctx.Request.Header
+	switch expect := h.Peek(fasthttp.HeaderExpect); {
+	case h.IsConnect(), h.IsTrace():
+		b.refuse(ctx, reasonMethod, fasthttp.StatusMethodNotAllowed, "this method is not served\n")
+		ctx.SetConnectionClose()
+		return
+	case !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0":
+		b.refuse(ctx, reasonVersion, fasthttp.StatusHTTPVersionNotSupported, "HTTP/1.1 is spoken here\n")
+		ctx.SetConnectionClose()
+		return
+	case len(expect) > 0 && !bytes.EqualFold(expect, []byte("100-continue")):
+		b.refuse(ctx, reasonExpectation, fasthttp.StatusExpectationFailed, "this expectation cannot be met\n")
+		ctx.SetConnectionClose()
+		return
+	}
+	if stream := ctx.RequestBodyStream(); stream != nil && h.ContentLength() != 0 {
+		body = &clientBody{src: stream, conn: ctx.Conn()}
+	}
+	rq := b.newExchange(ctx)
+	if body == nil && wroteLength(h) {
+		rq.from.body = 0
+	}
+	under := underPath(h, b.cfg.Path)
+	switch {
+	case isUpgrade(h) && body != nil:
+		b.refuse(ctx, reasonUpgradeBody, fasthttp.StatusBadRequest, "an upgrade has no body\n")
+	case isUpgrade(h):
+		b.serveUpgrade(ctx, rq, under)
+	case under:
+		b.serveBayeux(ctx, rq, body)
+	default:
+		b.servePage(ctx, rq, body)
+	}
+}
+
+// newExchange gathers the facts by which any request is routed.
+func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
+	h := &ctx.Request.Header
+	peer := peerOf(ctx)
+	rq := &exchange{
+		request: request{kind: kindPage, ip: b.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))},
+		from: headFrom{
+			header: h, https: ctx.IsTLS(), peer: peer, trusted: b.proxies.trusts(peer), body: bodyNone,
+		},
+		effect:    once,
+		out:       outgoing{wait: b.cfg.Limits.UpstreamTimeout},
+		holdUntil: time.Now().Add(b.cfg.Limits.Hold),
+	}
+	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), b.cfg.Cookie.Name)
+	return rq
+}
+
+// serveUpgrade serves an upgrade to WebSocket, of the Bayeux path or another.
+func (b *Balancer) serveUpgrade(ctx *fasthttp.RequestCtx, rq *exchange, bayeuxPath bool) {
+	rq.upgrade = true
+	if bayeuxPath {
+		rq.kind = kindBayeux
+	}
+	rq.effect = repeatable // nothing is said yet
+	rq.from.upgrade = true
+	rq.out.alone = true
+	switch o := b.deliver(rq, b.passUpgrade(ctx)); {
+	case o == nil:
+	case o.hangUp || !bayeuxPath:
+		b.answer(ctx, rq, o)
+	default:
+		b.answerSocket(ctx, o)
+	}
+}
+
+// serveBayeux serves a request to the Bayeux path. Its body is kept: it decides the
+// route, and may be sent again. What cannot be read as messages is passed on by
+// cookie or address like any other request, and it is the comet that refuses it: the
+// client gets the very answer that it would get without a balancer.
+func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *clientBody) {
+	if body != nil {
+		whole, err := readAll(body, int64(ctx.Request.Header.ContentLength()), b.cfg.Limits.MaxBody)
+		switch {
+		case errors.Is(err, errTooLarge):
+			b.refuse(ctx, reasonTooLarge, fasthttp.StatusRequestEntityTooLarge, "the messages are more than max-body allows\n")
+			return
+		case err != nil:
+			status := fasthttp.StatusBadRequest
+			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+				status = fasthttp.StatusRequestTimeout
+			}
+			b.refuse(ctx, reasonBody, status, "the body of the request did not come\n")
+			ctx.SetConnectionClose()
+			return
+		}
+		rq.out.body = whole
+	}
+	if body != nil {
+		rq.from.body = int64(len(rq.out.body))
+	}
+	if messages, callback, err := readMessages(ctx, rq.out.body); err == nil {
+		rq.kind = kindBayeux
+		rq.messages, rq.callback = messages, callback
+		rq.peek(messages)
+		rq.effect = effectOf(messages)
+		if hasConnect(messages) {
+			rq.out.wait, rq.out.held = b.cfg.Limits.ConnectTimeout, true
+		}
+	} else if ctx.IsOptions() {
+		rq.preflight, rq.effect = true, repeatable
+		rq.holdUntil = time.Time{} // not worth waiting for
+	}
+	if o := b.deliver(rq, b.passAnswer(ctx)); o != nil {
+		if rq.preflight && !o.hangUp {
+			b.answerPreflight(ctx)
+			return
+		}
+		b.answer(ctx, rq, o)
+	}
+}
+
+// passAnswer passes the answer to a request on, with the cookie that was decided.
+func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx) pass {
+	return func(w *wire, d decision, end func()) *failure {
+		fail := relay(ctx, w, getReader(w), &b.cfg.Limits, end)
+		if fail == nil && d.setCookie != "" {
+			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, b.cfg.Cookie.setCookie(d.setCookie))
+		}
+		return fail
+	}
+}
+
+// refuse answers what is not passed on to any comet.
+func (b *Balancer) refuse(ctx *fasthttp.RequestCtx, why Reason, status int, text string) {
+	b.metrics.refused.WithLabelValues(string(why)).Inc()
+	refuse(ctx, status, text)
+}
+
+// parseError answers what fasthttp could not read as a request. Nothing of it is
+// repeated in the answer.
+func (b *Balancer) parseError(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.As(err, &small):
+		b.refuse(ctx, reasonHeaders, fasthttp.StatusRequestHeaderFieldsTooLarge, "the head of the request is too long\n")
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, fasthttp.ErrTimeout):
+		b.refuse(ctx, reasonTimeout, fasthttp.StatusRequestTimeout, "the request did not come\n")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &timeout):
+		// Hung up; what is written now reaches nobody.
+	default:
+		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "this is no HTTP request\n")
+	}
+}
+
+// wroteLength tells whether the client itself wrote a Content-Length. fasthttp
+// makes one for a request without a body whose method could have one.
+func wroteLength(h *fasthttp.RequestHeader) bool {
+	for name := range h.AllInOrder() {
+		if string(name) == fasthttp.HeaderContentLength {
+			return true
+		}
+	}
+	return false
+}
+
+// underPath tells whether a request is for the Bayeux endpoint: the path itself and
+// everything below it, as it is written in the request.
+func underPath(h *fasthttp.RequestHeader, prefix string) bool {
+	path, _ := target(h)
+	path, _, _ = bytes.Cut(path, []byte{'?'})
+	rest, ok := bytes.CutPrefix(path, []byte(prefix))
+	return ok && (len(rest) == 0 || rest[0] == '/' || prefix == "/")
+}
+
+// peerOf is the address that is connected.
+func peerOf(ctx *fasthttp.RequestCtx) netip.Addr {
+	if a, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
+		return plain(a.AddrPort().Addr())
+	}
+	return netip.IPv4Unspecified()
+}

@@ -1,0 +1,96 @@
+package balancer
+
+import (
+	"net"
+	"time"
+
+	"github.com/fasthttp/websocket"
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// place asks route, and while no comet is there, waits for one as long as the
+// request may. Comets that restart together, or a balancer that has just started,
+// then cost their clients a moment and no error.
+func (b *Balancer) place(rq *exchange) decision {
+	for {
+		changed := b.fleet.changed()
+		d := b.fleet.route(&rq.request)
+		if d.comet != nil || d.owner != nil {
+			return d
+		}
+		left := time.Until(rq.holdUntil)
+		if left <= 0 {
+			return d
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-changed:
+		case <-b.stopping:
+			rq.holdUntil = time.Time{}
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+const (
+	// firstFrame is how long a client on a WebSocket of the balancer's own has for its
+	// first message.
+	firstFrame = 5 * time.Second
+	// maxOwnSockets bounds those WebSockets; what comes beyond is hung up on.
+	maxOwnSockets = 20_000
+)
+
+// answerSocket answers an upgrade of the Bayeux path in the comet's place. It is
+// never refused with a status: CometD's client would fall back to long-polling and
+// stay there. The WebSocket is accepted, what the client says first is answered, and
+// it is closed with 1013.
+func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, o *outcome) {
+	b.metrics.answered.WithLabelValues(string(o.why)).Inc()
+	ctx.Response.Reset()
+	if b.ownSockets.Add(1) > maxOwnSockets {
+		b.ownSockets.Add(-1)
+		ctx.HijackSetNoResponse(true)
+		ctx.Hijack(func(conn net.Conn) {
+			conn.Close()
+			b.clients.remove(unwrap(conn))
+		})
+		return
+	}
+	maxBody := int64(b.cfg.Limits.MaxBody)
+	upgrader := websocket.FastHTTPUpgrader{
+		ReadBufferSize: 1024, WriteBufferSize: 1024,
+		// The answer tells nobody anything, so any page may have it.
+		CheckOrigin: func(*fasthttp.RequestCtx) bool { return true },
+		Error:       func(ctx *fasthttp.RequestCtx, status int, err error) { refuse(ctx, status, err.Error()+"\n") },
+	}
+	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) {
+		defer b.ownSockets.Add(-1)
+		defer b.clients.remove(unwrap(conn.NetConn()))
+		defer conn.Close()
+		conn.SetReadLimit(maxBody)
+		conn.SetReadDeadline(time.Now().Add(firstFrame))
+		conn.SetWriteDeadline(time.Now().Add(firstFrame))
+		if _, frame, err := conn.ReadMessage(); err == nil {
+			if messages, err := bayeux.Parse(frame); err == nil {
+				conn.WriteMessage(websocket.TextMessage, appendReplies(nil, messages, o.reply))
+			}
+		}
+		bye := websocket.FormatCloseMessage(int(closeTryLater), "no comet is available")
+		conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
+		// The client's own close frame ends it; until then what it still sends must
+		// not turn our close into a reset that swallows the frames before it.
+		conn.SetReadDeadline(time.Now().Add(linger))
+		for {
+			if _, _, err := conn.NextReader(); err != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		b.ownSockets.Add(-1)
+		b.log.Debug("upgrade refused", zap.Error(err))
+	}
+}

@@ -1,0 +1,173 @@
+package balancer
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	// maxAnswerHead is the longest head of an answer that is understood.
+	maxAnswerHead = 16 << 10
+	// wholeAnswer is up to which length an answer is read whole before the first byte
+	// of it is passed on. Longer ones, and those of unknown length, are streamed.
+	wholeAnswer = 64 << 10
+	// maxInterim bounds the 1xx answers before the one that counts.
+	maxInterim = 16
+)
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxAnswerHead) }}
+
+func getReader(r io.Reader) *bufio.Reader {
+	br := readers.Get().(*bufio.Reader)
+	br.Reset(r)
+	return br
+}
+
+func putReader(br *bufio.Reader) {
+	br.Reset(nil)
+	readers.Put(br)
+}
+
+// relay reads the answer on w, through br, into that for the client. It calls done
+// when the answer has been passed on or has failed on the way, and gives w back.
+// After a failure nothing has been passed on, done is not called, and w is closed.
+//
+// Interim answers (1xx) are not passed on: a 100 was asked for by nobody, because
+// the balancer sends it itself, and fasthttp has no way to write others in their
+// order among the answers of a connection.
+func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, done func()) *failure {
+	fail := func(err error) *failure {
+		w.close()
+		putReader(br)
+		return &failure{stage: stageAnswering, err: err}
+	}
+	h := &ctx.Response.Header
+	ctx.Response.ResetBody() // of an answer that broke
+	for n := 0; ; n++ {
+		if err := h.Read(br); err != nil {
+			return fail(fmt.Errorf("read answer: %w", err))
+		}
+		if h.StatusCode() >= 200 {
+			break
+		}
+		if h.StatusCode() == fasthttp.StatusSwitchingProtocols || n == maxInterim {
+			return fail(fmt.Errorf("read answer: unexpected status %d", h.StatusCode()))
+		}
+	}
+	closing := h.ConnectionClose() || w.cut
+	length := h.ContentLength()
+	cleanAnswer(h)
+
+	release := func(clean bool) {
+		if clean && !closing && br.Buffered() == 0 {
+			w.up.put(w)
+		} else {
+			w.close()
+		}
+		putReader(br)
+		done()
+	}
+	switch code := h.StatusCode(); {
+	case ctx.IsHead(), code == fasthttp.StatusNoContent, code == fasthttp.StatusNotModified:
+		release(true)
+	case length >= 0 && length <= wholeAnswer:
+		if err := ctx.Response.ReadBody(br, 0); err != nil {
+			return fail(fmt.Errorf("read answer: %w", err))
+		}
+		release(true)
+	default:
+		b := newAnswerBody(ctx, w, br, length, limits, release)
+		if length < 0 && !ctx.Request.Header.IsHTTP11() {
+			b.untilClose(ctx)
+			return nil
+		}
+		ctx.Response.ImmediateHeaderFlush = true
+		ctx.Response.SetBodyStream(b, max(length, -1))
+	}
+	return nil
+}
+
+// answerBody is the body of an answer that is passed on as it comes. fasthttp reads
+// it once the handler has returned, and closes it on every path.
+type answerBody struct {
+	client  net.Conn
+	w       *wire
+	limits  *Limits
+	header  *fasthttp.ResponseHeader // the client's, which gets the trailers
+	framing *fasthttp.Response       // takes the framing off
+	src     io.Reader
+	release func(clean bool)
+	ended   bool
+}
+
+func newAnswerBody(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, length int, limits *Limits, release func(bool)) *answerBody {
+	framing := fasthttp.AcquireResponse()
+	framing.StreamBody = true
+	framing.Header.SetContentLength(length)
+	framing.ReadBody(br, 0) // cannot fail: a streamed body is read later
+	return &answerBody{
+		client: ctx.Conn(), w: w, limits: limits, header: &ctx.Response.Header,
+		framing: framing, src: framing.BodyStream(), release: release,
+	}
+}
+
+// Read bounds the silence of both sides, not the time of the whole.
+func (b *answerBody) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, io.EOF
+	}
+	now := time.Now()
+	b.w.conn.SetReadDeadline(now.Add(b.limits.ConnectTimeout))
+	n, err := b.src.Read(p)
+	if err == io.EOF {
+		b.ended = true
+		for _, name := range b.header.PeekTrailerKeys() {
+			b.header.SetBytesKV(name, b.framing.Header.PeekBytes(name))
+		}
+	} else if err != nil {
+		err = errors.Join(errCutShort, err)
+	}
+	b.client.SetWriteDeadline(time.Now().Add(b.limits.WriteTimeout))
+	return n, err
+}
+
+var errCutShort = errors.New("the comet's answer was cut short")
+
+// Close gives the connection back if the answer was read to its end.
+func (b *answerBody) Close() error {
+	if b.release == nil {
+		return nil
+	}
+	b.framing.CloseBodyStream()
+	fasthttp.ReleaseResponse(b.framing)
+	b.release(b.ended)
+	b.release = nil
+	return nil
+}
+
+// untilClose passes on a body of unknown length to a client of HTTP/1.0, which
+// knows no chunks: the end of the connection is the end of the body.
+func (b *answerBody) untilClose(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Del(fasthttp.HeaderTransferEncoding)
+	ctx.Response.Header.SetConnectionClose()
+	head := append([]byte(nil), ctx.Response.Header.Header()...)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(conn net.Conn) {
+		defer conn.Close()
+		defer b.Close()
+		conn.SetWriteDeadline(time.Now().Add(b.limits.WriteTimeout))
+		if _, err := conn.Write(head); err == nil {
+			io.Copy(conn, onlyReader{b})
+		}
+	})
+}
+
+// onlyReader hides every method but Read.
+type onlyReader struct{ io.Reader }

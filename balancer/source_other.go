@@ -1,0 +1,7 @@
+//go:build !unix
+
+package balancer
+
+const lazyReads = false
+
+func (s *source) tryRead(uintptr) bool { return true }

@@ -1,0 +1,37 @@
+//go:build unix
+
+package balancer
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+const lazyReads = true
+
+// tryRead is called by the runtime's poller: at once, and then whenever the socket
+// has become readable. Only here is a buffer taken, and given back when there was
+// nothing; false lets the goroutine wait on.
+func (s *source) tryRead(fd uintptr) bool {
+	c := chunks.Get().(*chunk)
+	for {
+		n, err := syscall.Read(int(fd), c.buf[:])
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case n > 0:
+			c.n, s.got = n, c
+			return true
+		case err == syscall.EAGAIN:
+			c.free()
+			return false
+		case err == nil:
+			s.err = io.EOF
+		default:
+			s.err = os.NewSyscallError("read", err)
+		}
+		c.free()
+		return true
+	}
+}

@@ -1,0 +1,209 @@
+package balancer
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// linger is how long one side of a tunnel has to end after the other did. An end
+// that is not awaited turns into a reset when something was still under way, and a
+// reset swallows what was sent before it.
+const linger = time.Second
+
+// tunnel passes the bytes of one WebSocket on, untouched, in both directions. Two
+// goroutines do it, one for each direction, and no buffer is held while nothing
+// moves. io.Copy is not used: between two TCP connections it splices, and an idle
+// tunnel would hold two pipes, four descriptors.
+//
+// Only the goroutine from comet to client writes to the client, so a close frame of
+// the balancer's own cannot get between the bytes of another.
+type tunnel struct {
+	// Fixed after construction.
+	client, comet net.Conn
+	ended         func(closeCode) // called once, when both directions have ended
+
+	// Safe for any goroutine.
+	code   atomic.Uint32 // why shut was called; 0 while it was not
+	ending atomic.Int32  // directions that have ended
+
+	// Owned by the goroutine from comet to client.
+	frames frames
+}
+
+// start begins to pass bytes on. The comet has sent its answer to the upgrade and
+// maybe some frames after it; the client may have sent early what followed its
+// request.
+func (t *tunnel) start(answer, frames, early []byte, comet *source) {
+	go t.toClient(answer, frames, comet)
+	go t.toComet(early)
+}
+
+// shut ends the tunnel, with a close frame if one may stand where the stream is.
+func (t *tunnel) shut(code closeCode) {
+	if !t.code.CompareAndSwap(0, uint32(code)) {
+		return
+	}
+	t.comet.SetReadDeadline(past)                     // wakes toClient
+	t.client.SetWriteDeadline(time.Now().Add(linger)) // also when the client takes nothing
+}
+
+// toClient passes on what the comet sends, until it or the client ends, or shut is
+// called.
+func (t *tunnel) toClient(answer, frames []byte, comet *source) {
+	defer t.end()
+	_, err := t.client.Write(answer)
+	if err == nil && len(frames) > 0 {
+		_, err = t.client.Write(frames)
+		t.frames.feed(frames)
+	}
+	for err == nil {
+		c, rerr := comet.next()
+		if rerr != nil {
+			break
+		}
+		if _, err = t.client.Write(c.bytes()); err == nil {
+			t.frames.feed(c.bytes())
+		}
+		c.free()
+		if t.code.Load() != 0 {
+			break
+		}
+	}
+	if err != nil { // the client is gone, or takes nothing
+		t.client.Close()
+		t.comet.Close()
+		return
+	}
+	t.client.SetWriteDeadline(time.Now().Add(linger))
+	if t.frames.between() {
+		code := closeCode(t.code.Load())
+		if code == 0 {
+			code = closeRestart // the comet is gone without a word
+		}
+		t.client.Write(closeFrame(code))
+	}
+	t.comet.Close()
+	closeWrite(t.client)
+	t.client.SetReadDeadline(time.Now().Add(linger))
+}
+
+// toComet passes on what the client sends. When the comet takes nothing more, the
+// rest is read and dropped, until the client has seen its end.
+func (t *tunnel) toComet(early []byte) {
+	defer t.end()
+	deaf := false
+	if len(early) > 0 {
+		_, err := t.comet.Write(early)
+		deaf = err != nil
+	}
+	for client := newSource(t.client); ; {
+		c, err := client.next()
+		if err != nil {
+			break
+		}
+		if !deaf {
+			_, err = t.comet.Write(c.bytes())
+			deaf = err != nil
+		}
+		c.free()
+	}
+	closeWrite(t.comet)
+	t.comet.SetReadDeadline(time.Now().Add(linger))
+	if t.code.Load() != 0 {
+		t.comet.SetReadDeadline(past)
+	}
+}
+
+// end closes both sides when both directions have ended.
+func (t *tunnel) end() {
+	if t.ending.Add(1) == 2 {
+		t.client.Close()
+		t.comet.Close()
+		t.ended(closeCode(t.code.Load()))
+	}
+}
+
+// abandon ends a tunnel that was never started.
+func (t *tunnel) abandon() {
+	t.ending.Store(1)
+	t.end()
+}
+
+// closeWrite says that no more will be written.
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+		return
+	}
+	c.Close()
+}
+
+// unwrap is the connection under a hijacked one. fasthttp hands out a wrapper with
+// the reader of the requests in it, a buffer that a tunnel would hold for its life.
+func unwrap(conn net.Conn) net.Conn {
+	if h, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+		return h.UnsafeConn()
+	}
+	return conn
+}
+
+// buffered takes what the wrapper of a hijacked connection has read beyond the
+// request. With the deadline passed nothing new is read.
+func buffered(conn net.Conn) []byte {
+	raw := unwrap(conn)
+	if raw == conn || raw.SetReadDeadline(past) != nil {
+		return nil
+	}
+	defer raw.SetReadDeadline(time.Time{})
+	var all []byte
+	buf := make([]byte, 512)
+	for {
+		n, err := conn.Read(buf)
+		all = append(all, buf[:n]...)
+		if err != nil {
+			return all
+		}
+	}
+}
+
+// tunnelSet is the tunnels to one comet, or all of them.
+type tunnelSet struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	set map[*tunnel]struct{}
+}
+
+func newTunnelSet() *tunnelSet { return &tunnelSet{set: make(map[*tunnel]struct{})} }
+
+// add registers a tunnel until undo is called.
+func (s *tunnelSet) add(t *tunnel) (undo func()) {
+	s.mu.Lock()
+	s.set[t] = struct{}{}
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		delete(s.set, t)
+		s.mu.Unlock()
+	}
+}
+
+// closeAll shuts every tunnel.
+func (s *tunnelSet) closeAll(code closeCode) {
+	s.mu.Lock()
+	all := make([]*tunnel, 0, len(s.set))
+	for t := range s.set {
+		all = append(all, t)
+	}
+	s.mu.Unlock()
+	for _, t := range all {
+		t.shut(code)
+	}
+}
+
+func (s *tunnelSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.set)
+}

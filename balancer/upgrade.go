@@ -1,0 +1,97 @@
+package balancer
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// isUpgrade tells whether a request asks for a WebSocket (RFC 6455, 4.1). Other
+// upgrades, h2c among them, are not passed on: the request is served as it stands,
+// as a server that does not know them does.
+func isUpgrade(h *fasthttp.RequestHeader) bool {
+	return h.IsGet() && h.IsHTTP11() &&
+		listed(h.PeekAll(fasthttp.HeaderConnection), []byte("upgrade")) &&
+		listed(h.PeekAll(fasthttp.HeaderUpgrade), []byte("websocket"))
+}
+
+// passUpgrade passes the answer to an upgrade on. A 101 begins a tunnel and is
+// passed on as the comet wrote it, but for the cookie; any other answer is one like
+// others.
+func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx) pass {
+	return func(w *wire, d decision, end func()) *failure {
+		br := getReader(w)
+		head, err := peekHead(br)
+		if err != nil {
+			putReader(br)
+			w.close()
+			return &failure{stage: stageAnswering, err: fmt.Errorf("read answer to upgrade: %w", err)}
+		}
+		if !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) {
+			return relay(ctx, w, br, &b.cfg.Limits, end)
+		}
+		answer := append([]byte(nil), head[:len(head)-2]...)
+		if d.setCookie != "" {
+			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(b.cfg.Cookie.setCookie(d.setCookie)))
+		}
+		answer = append(answer, "\r\n"...)
+		br.Discard(len(head))
+		rest, _ := br.Peek(br.Buffered())
+		frames := append(append([]byte(nil), rest...), w.rest()...)
+		putReader(br)
+		b.openTunnel(ctx, w, d.comet, answer, frames, end)
+		return nil
+	}
+}
+
+// startBy is how long after an upgrade its tunnel must have begun: a connection that
+// breaks just then is never handed over.
+const startBy = 10 * time.Second
+
+// openTunnel takes the client's connection over. The tunnel is known from now on: a
+// comet that goes down in this moment takes it along.
+func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, c *comet, answer, frames []byte, end func()) {
+	w.conn.SetDeadline(time.Time{})
+	t := &tunnel{client: ctx.Conn(), comet: w.conn}
+	undoAll, undo := b.tunnels.add(t), c.tunnels.add(t)
+	b.metrics.tunnels.Inc()
+	t.ended = func(code closeCode) {
+		undo()
+		undoAll()
+		w.close()
+		b.clients.remove(t.client)
+		b.metrics.tunnels.Dec()
+		if code != 0 {
+			b.metrics.closed.WithLabelValues(code.reason()).Inc()
+		}
+		end()
+	}
+	if !c.living().lives() {
+		t.shut(closeRestart)
+	}
+	abandon := time.AfterFunc(startBy, t.abandon)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(conn net.Conn) {
+		if abandon.Stop() {
+			t.start(answer, frames, buffered(conn), w.src)
+		}
+	})
+}
+
+// peekHead waits for the whole head of an answer, to the empty line, and leaves it
+// in the reader.
+func peekHead(br *bufio.Reader) ([]byte, error) {
+	for n := 1; ; n = br.Buffered() + 1 {
+		if _, err := br.Peek(n); err != nil {
+			return nil, err
+		}
+		seen, _ := br.Peek(br.Buffered())
+		if i := bytes.Index(seen, []byte("\r\n\r\n")); i >= 0 {
+			return seen[:i+4], nil
+		}
+	}
+}

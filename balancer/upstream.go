@@ -1,0 +1,278 @@
+package balancer
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// upstream holds the connections to one comet. Idle ones are used newest first, so
+// that few are in use and the rest grow old and are closed; each is looked at
+// before it is used again, since a comet may have closed it meanwhile.
+//
+// fasthttp's own client is not used for this: it gives no word on whether a byte of
+// a failed request can have arrived, on which it depends whether a publish may be
+// sent again.
+type upstream struct {
+	// Fixed after construction.
+	addr   string
+	limits *Limits
+	dial   func(addr string, timeout time.Duration) (net.Conn, error)
+
+	mu sync.Mutex
+	// Guarded by mu.
+	idle    []*wire            // the longest idle first
+	waiting map[*wire]struct{} // those that wait for the first byte of an answer
+	open    int                // all connections, tunnels included
+	closed  bool               // the comet was removed: nothing is kept any more
+}
+
+func newUpstream(addr string, cfg *Config) *upstream {
+	return &upstream{
+		addr:   addr,
+		limits: &cfg.Limits,
+		dial: func(addr string, timeout time.Duration) (net.Conn, error) {
+			return net.DialTimeout("tcp", addr, timeout)
+		},
+		waiting: make(map[*wire]struct{}),
+	}
+}
+
+// wire is one connection to a comet. It belongs to one request at a time.
+type wire struct {
+	up     *upstream
+	conn   net.Conn
+	src    *source
+	reused bool
+	// sent counts the bytes handed to the kernel, before what it was when the present
+	// request began; acked0 is what had been acknowledged when the connection was new
+	// (the SYN may count as a byte).
+	sent, before, acked0 uint64
+	ackKnown             bool
+	cut                  bool   // the request could not be written to its end
+	held                 bool   // it carries a poll that the comet may hold
+	first                *chunk // the beginning of an answer, and how much of it was taken
+	taken                int
+
+	// Guarded by up.mu.
+	idleSince time.Time
+	woken     bool // while it waited, and why
+	why       stage
+	gone      bool // closed, and no longer counted
+}
+
+// get returns a connection: the newest idle one that is still good, else a new one.
+// With fresh set it dials. The stage of the failure is one of those of a dial.
+func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
+	for !fresh {
+		w := u.takeIdle()
+		if w == nil {
+			break
+		}
+		if w.src.raw == nil || quiet(w.src.raw) {
+			w.reused = true
+			return w, nil
+		}
+		w.close()
+	}
+	u.mu.Lock()
+	if u.limits.MaxConns > 0 && u.open >= u.limits.MaxConns {
+		u.mu.Unlock()
+		return nil, &failure{stage: stageFull, err: errMaxConns}
+	}
+	u.open++
+	u.mu.Unlock()
+
+	conn, err := u.dial(u.addr, timeout)
+	if err != nil {
+		u.mu.Lock()
+		u.open--
+		u.mu.Unlock()
+		return nil, &failure{stage: dialStage(err), err: err}
+	}
+	w := &wire{up: u, conn: conn, src: newSource(conn)}
+	if w.src.raw != nil {
+		w.acked0, w.ackKnown = bytesAcked(w.src.raw)
+	}
+	return w, nil
+}
+
+func (u *upstream) takeIdle() *wire {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := len(u.idle)
+	if n == 0 {
+		return nil
+	}
+	w := u.idle[n-1]
+	u.idle[n-1] = nil
+	u.idle = u.idle[:n-1]
+	return w
+}
+
+// put gives back a connection whose answer was read to its end.
+func (u *upstream) put(w *wire) {
+	if w.first != nil || w.conn.SetDeadline(time.Time{}) != nil {
+		w.close() // bytes beyond the answer, or already closed
+		return
+	}
+	u.mu.Lock()
+	keep := !u.closed && !w.gone && len(u.idle) < u.limits.MaxIdle
+	if keep {
+		w.idleSince = time.Now()
+		u.idle = append(u.idle, w)
+	}
+	u.mu.Unlock()
+	if !keep {
+		w.close()
+	}
+}
+
+// close ends the connection; more than once is harmless.
+func (w *wire) close() {
+	w.up.mu.Lock()
+	if !w.gone {
+		w.gone = true
+		w.up.open--
+	}
+	w.up.mu.Unlock()
+	w.conn.Close()
+	if w.first != nil {
+		w.first.free()
+		w.first = nil
+	}
+}
+
+// beginWait registers a wire that waits for its answer; endWait takes it off and
+// tells whether it was woken meanwhile, and why.
+func (u *upstream) beginWait(w *wire) {
+	u.mu.Lock()
+	w.woken = false
+	u.waiting[w] = struct{}{}
+	u.mu.Unlock()
+}
+
+func (u *upstream) endWait(w *wire) (woken bool, why stage) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.waiting, w)
+	return w.woken, w.why
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// interrupt is called when the comet went down: what waits for its answer stops
+// waiting (a comet that fell silent breaks no connection), and idle connections are
+// closed. An answer that has begun to arrive goes on.
+func (u *upstream) interrupt() {
+	u.mu.Lock()
+	for w := range u.waiting {
+		w.wake(stageDown)
+	}
+	u.mu.Unlock()
+	u.closeIdle()
+}
+
+// release lets go of the held polls, and of nothing else.
+func (u *upstream) release() {
+	u.mu.Lock()
+	for w := range u.waiting {
+		if w.held {
+			w.wake(stageReleased)
+		}
+	}
+	u.mu.Unlock()
+}
+
+// close makes the pool keep no connection any more: those in use are closed when
+// they are done.
+func (u *upstream) close() {
+	u.mu.Lock()
+	u.closed = true
+	u.mu.Unlock()
+	u.closeIdle()
+}
+
+func (u *upstream) closeIdle() {
+	u.mu.Lock()
+	idle := u.idle
+	u.idle = nil
+	u.mu.Unlock()
+	for _, w := range idle {
+		w.close()
+	}
+}
+
+// wake ends the waiting of a wire. The caller holds up.mu.
+func (w *wire) wake(why stage) {
+	w.woken, w.why = true, why
+	w.conn.SetReadDeadline(past)
+}
+
+// sweep closes what has been idle for too long.
+func (u *upstream) sweep(now time.Time) {
+	u.mu.Lock()
+	n := 0
+	for n < len(u.idle) && now.Sub(u.idle[n].idleSince) > u.limits.MaxIdleTime {
+		n++
+	}
+	old := append([]*wire(nil), u.idle[:n]...)
+	u.idle = append(u.idle[:0], u.idle[n:]...)
+	clear(u.idle[len(u.idle) : len(u.idle)+n])
+	u.mu.Unlock()
+	for _, w := range old {
+		w.close()
+	}
+}
+
+// conns is how many connections there are, tunnels included.
+func (u *upstream) conns() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.open
+}
+
+// Read reads the answer, beginning with what await has read already.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.first == nil {
+		return w.conn.Read(p)
+	}
+	n := copy(p, w.first.bytes()[w.taken:])
+	if w.taken += n; w.taken == w.first.n {
+		w.first.free()
+		w.first, w.taken = nil, 0
+	}
+	return n, nil
+}
+
+// rest takes what await has read and nobody has taken yet.
+func (w *wire) rest() []byte {
+	if w.first == nil {
+		return nil
+	}
+	p := append([]byte(nil), w.first.bytes()[w.taken:]...)
+	w.first.free()
+	w.first, w.taken = nil, 0
+	return p
+}
+
+var errMaxConns = errors.New("the comet has as many connections as max-conns allows")
+
+// dialStage tells what a failed dial says of the comet.
+func dialStage(err error) stage {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return stageRefused
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
+		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.ENOBUFS):
+		return stageFull // our own shortage, not the comet's fault
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return stageDialTimeout
+	default:
+		return stageUnreachable
+	}
+}
