@@ -34,6 +34,11 @@ func TestGivenUp(t *testing.T) {
 		if d := b.owner(1); d.owner == nil || d.reason != ReasonOwnerDown {
 			t.Errorf("%+v", d)
 		}
+		n = b.asked("a:80")
+		b.after(10 * time.Second)
+		if n = b.asked("a:80") - n; n < 8 || n > 12 {
+			t.Errorf("asked %d times in 10 s, though nobody expects it back", n)
+		}
 		b.answers("a:80")
 		g.says(at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
 		b.want("a:80", Healthy)

@@ -96,6 +96,12 @@ func TestLoadFromGossip(t *testing.T) {
 		if n := b.fleet.status()[0].Load; n != 9 {
 			t.Errorf("load %d", n)
 		}
+		// Without a word of the comet's, placements are forgotten by and by.
+		b.comet("a:80").load.placed.Add(100)
+		b.after(20 * time.Second)
+		if n := b.fleet.status()[0].Load; n != 9 {
+			t.Errorf("load %d", n)
+		}
 	})
 }
 
@@ -171,6 +177,30 @@ func TestFleetConcurrently(t *testing.T) {
 		}
 		if n := len(b.fleet.snapshot().comets); n != 3 {
 			t.Errorf("%d comets", n)
+		}
+	})
+}
+
+// What was counted for a comet goes with it, unless its name lives on.
+func TestMetricsForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, g := synced(t, at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
+		names := func() map[string]bool {
+			ch, names := make(chan prometheus.Metric, 100), map[string]bool{}
+			b.fleet.metrics.checks.Collect(ch)
+			close(ch)
+			for m := range ch {
+				var d dto.Metric
+				if err := m.Write(&d); err != nil {
+					t.Fatal(err)
+				}
+				names[d.Label[0].GetValue()] = true
+			}
+			return names
+		}
+		g.says(at("a", "a", 1, cluster.Left), at("a", "a2", 3, cluster.Up), at("b", "b", 2, cluster.Left))
+		if n := names(); len(n) != 1 || !n["a"] {
+			t.Errorf("%v", n)
 		}
 	})
 }

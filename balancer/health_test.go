@@ -142,6 +142,20 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// A comet that could not be dialled for long enough is down too.
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a")
+		b.run()
+		a := b.comet("a:80")
+		b.silent("a:80")
+		b.fleet.unreachable(a, errors.New("i/o timeout"))
+		if !a.is(Down) || a.why != causeUnreachable || len(b.downs) != 1 {
+			t.Errorf("%s, %q", a.State(), a.why)
+		}
+	})
+}
+
 // A check that began before the refusal and succeeds after it proves nothing.
 func TestLateSuccess(t *testing.T) {
 	b := newBench(t, nil, "http://a")
