@@ -274,3 +274,30 @@ func TestGravesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A comet goes down with many clients, and the gossip says later that it has left: the
+// herd is that of the moment when it went down.
+func TestHerdOfTheMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, g := synced(t, at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
+		a := b.comet("a:80")
+		for range 5000 {
+			a.load.begin()
+		}
+		b.refuses("a:80")
+		b.fleet.refused(a)
+		b.after(time.Second)
+		for range 5000 {
+			a.load.done()
+		}
+		g.says(at("a", "a", 1, cluster.Left), at("b", "b", 2, cluster.Up))
+		most := time.Duration(0)
+		for range 200 {
+			most = max(most, b.fleet.herdInterval(b.owner(1).owner))
+		}
+		// 10 s at 500 a second, of which one is over.
+		if most <= 5*time.Second || most > 9*time.Second {
+			t.Errorf("spread over %v", most)
+		}
+	})
+}
