@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -108,6 +109,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 func (c *Cluster) goodbye(g *gossip) {
 	deadline := time.Now().Add(c.cfg.LeaveTimeout)
 	c.SetState(Leaving)
+	others := c.View().liveAddrs()
+	delete(others, g.addr())
+	g.bid(c.self.node.wire(), slices.Collect(maps.Keys(others)))
 	// Also when it was announced before: the departure takes the place of news that
 	// has not gone out yet.
 	g.tell(time.Until(deadline))

@@ -19,8 +19,8 @@
 // # Guarantees
 //
 //   - A node that stops answering is Failed in the views of the others after about
-//     a second with the default timings, one that leaves in order is Left as soon
-//     as it has said so.
+//     a second with the default timings; one that leaves in order is Left at once,
+//     or Failed at once where its goodbye was lost.
 //   - Lost nodes are looked for without end. memberlist forgets a node that it gave
 //     up; here every node goes on dialling its join list, names resolved anew each
 //     time, and the members it lost. A seed that comes back without a join list is
@@ -70,6 +70,9 @@
 //	id 5  state    uvarint: 1 up, 2 leaving; others read as leaving
 //	id 6  load     uvarint, sessions held
 //	id 7  started  uvarint, milliseconds since 1970 by that node's clock
+//
+// The one user message, sent to each live node before the departure, is the byte 1
+// and the gossip's name of the sender, who is then leaving; other kinds are ignored.
 //
 // Unknown ids are skipped, and a higher version is read the same way, so nodes of
 // two releases can be one cluster: a later version may add ids and may not change

@@ -40,12 +40,18 @@ var (
 )
 
 func (d delegate) NodeMeta(int) []byte            { return d.self.meta() }
-func (delegate) NotifyMsg([]byte)                 {}
 func (delegate) GetBroadcasts(int, int) [][]byte  { return nil }
 func (delegate) LocalState(bool) []byte           { return nil }
 func (delegate) MergeRemoteState([]byte, bool)    {}
 func (d delegate) NotifyJoin(n *memberlist.Node)  { d.inbox.put(eventOf(n, false)) }
 func (d delegate) NotifyLeave(n *memberlist.Node) { d.inbox.put(eventOf(n, true)) }
+
+// NotifyMsg gets the user messages: goodbyes, and those of later releases.
+func (d delegate) NotifyMsg(b []byte) {
+	if len(b) > 1 && b[0] == messageGoodbye {
+		d.inbox.put(event{wire: string(b[1:]), goodbye: true})
+	}
+}
 
 func (d delegate) NotifyUpdate(n *memberlist.Node) { d.inbox.put(eventOf(n, false)) }
 
@@ -142,7 +148,20 @@ func (g *gossip) tell(wait time.Duration) {
 	_ = g.list.UpdateNode(max(wait, time.Millisecond)) // an error says that the wait was over
 }
 
-// leave says goodbye, and waits at most wait for it to be sent.
+// messageGoodbye is the kind of the one user message there is; doc.go has its form.
+const messageGoodbye = 1
+
+// bid says goodbye to each of the addresses by itself. Gossip spreads by chance, and
+// the departure, which tells nobody whether it was one in order, may outrun it.
+func (g *gossip) bid(wire string, addrs []string) {
+	msg := append([]byte{messageGoodbye}, wire...)
+	for _, addr := range addrs {
+		// An error is a lost packet, which is possible anyway.
+		_ = g.list.SendToAddress(memberlist.Address{Addr: addr}, msg)
+	}
+}
+
+// leave departs, and waits at most wait for it to be sent.
 func (g *gossip) leave(wait time.Duration) error {
 	return g.list.Leave(max(wait, time.Millisecond))
 }

@@ -3,16 +3,21 @@ package cluster
 import "sync"
 
 // event is what the gossip tells of one incarnation: the last word counts, so a
-// later event replaces an earlier one that was not yet read.
+// later event replaces an earlier one that was not yet read, goodbye apart.
 type event struct {
-	wire string // name in the gossip
-	addr string
-	meta []byte
-	gone bool
+	wire    string // name in the gossip
+	addr    string // empty when the event is a goodbye and nothing else
+	meta    []byte
+	gone    bool
+	goodbye bool // the node said that it is about to go
 }
 
+// maxGoodbyes is how many unread events make the inbox refuse a bare goodbye.
+const maxGoodbyes = 4096
+
 // inbox hands events from memberlist's callbacks, which run under its lock, to the
-// keeper. It never blocks, and it is bounded by the number of incarnations.
+// keeper. It never blocks, and it is bounded by the number of incarnations that the
+// gossip holds; goodbyes, which anyone can send, count up to maxGoodbyes.
 type inbox struct {
 	// Fixed after construction.
 	wake chan struct{} // holds one token while there may be something to read
@@ -27,7 +32,17 @@ func newInbox() *inbox {
 
 func (b *inbox) put(ev event) {
 	b.mu.Lock()
-	b.pending[ev.wire] = ev
+	before, ok := b.pending[ev.wire]
+	switch {
+	case ok && ev.addr == "":
+		before.goodbye = true
+		b.pending[ev.wire] = before
+	case ev.addr == "" && len(b.pending) >= maxGoodbyes:
+		// Dropped: its sender will be taken for failed instead of left.
+	default:
+		ev.goodbye = ev.goodbye || before.goodbye
+		b.pending[ev.wire] = ev
+	}
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:

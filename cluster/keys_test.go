@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -101,9 +102,10 @@ func TestAnotherLabelIsRefused(t *testing.T) {
 	}
 }
 
-func TestStreamsAreBounded(t *testing.T) {
+func TestStreamsAreBoundedAndClosedAtTheEnd(t *testing.T) {
+	before := goleak.IgnoreCurrent()
 	cfg := testConfig("a", "t1")
-	cfg.MaxStreams = 2
+	cfg.MaxStreams, cfg.StreamTimeout = 2, time.Hour
 	a := start(t, nil, cfg)
 	for range 3 {
 		conn, err := net.Dial("tcp", a.Addr())
@@ -113,4 +115,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		defer conn.Close()
 	}
 	eventually(t, "the refusal", func() bool { return a.Stats().RefusedStreams == 1 })
+	// Two are held open by somebody who says nothing for an hour.
+	a.end()
+	goleak.VerifyNone(t, before)
 }

@@ -39,6 +39,9 @@ func newTable(limit int) *table {
 // understood, and that the event changed nothing; a node known before and now gone
 // is taken for gone all the same.
 func (t *table) apply(ev event, now time.Time) (Node, change, error) {
+	if ev.addr == "" {
+		return t.bid(ev.wire)
+	}
 	n, err := decodeMeta(ev.meta)
 	if err == nil && n.wire() != ev.wire {
 		err = fmt.Errorf("metadata: of %q, while the gossip calls it %q", n.wire(), ev.wire)
@@ -50,6 +53,9 @@ func (t *table) apply(ev event, now time.Time) (Node, change, error) {
 			return Node{}, changeNone, err
 		}
 		n = known
+	}
+	if ev.goodbye || ev.gone && known.State == Leaving {
+		n.State = Leaving
 	}
 	if ev.gone {
 		n.State = n.State.gone()
@@ -66,6 +72,17 @@ func (t *table) apply(ev event, now time.Time) (Node, change, error) {
 	if n == known {
 		return n, changeNone, nil
 	}
+	return n, changeUpdated, nil
+}
+
+// bid takes in the goodbye of a live node. Others may say what they like.
+func (t *table) bid(wire string) (Node, change, error) {
+	n, ok := t.live[wire]
+	if !ok || n.State == Leaving {
+		return n, changeNone, nil
+	}
+	n.State = Leaving
+	t.live[wire] = n
 	return n, changeUpdated, nil
 }
 
