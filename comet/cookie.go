@@ -77,6 +77,7 @@ func (c *Cookie) mint(ctx *fasthttp.RequestCtx, tag sticky.Tag) {
 	defer fasthttp.ReleaseCookie(k)
 	k.SetKey(c.Name)
 	k.SetValue(sticky.NewCookie(tag))
+	k.SetPartitioned(c.Partitioned) // first: it sets the path, too
 	k.SetDomain(c.Domain)
 	k.SetPath(c.Path)
 	if c.MaxAge >= 0 {
@@ -85,6 +86,5 @@ func (c *Cookie) mint(ctx *fasthttp.RequestCtx, tag sticky.Tag) {
 	k.SetSameSite(sameSite[strings.ToLower(c.SameSite)])
 	k.SetSecure(c.Secure)
 	k.SetHTTPOnly(c.HTTPOnly)
-	k.SetPartitioned(c.Partitioned)
 	ctx.Response.Header.SetCookie(k)
 }
