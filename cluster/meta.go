@@ -38,7 +38,9 @@ func encodeMeta(n Node) []byte {
 	}
 	b = appendField(b, fieldState, binary.AppendUvarint(nil, uint64(n.State)))
 	b = appendField(b, fieldLoad, binary.AppendUvarint(nil, uint64(max(n.Load, 0))))
-	b = appendField(b, fieldStarted, binary.AppendUvarint(nil, uint64(max(n.Started.UnixMilli(), 0))))
+	if !n.Started.IsZero() {
+		b = appendField(b, fieldStarted, binary.AppendUvarint(nil, uint64(max(n.Started.UnixMilli(), 0))))
+	}
 	return b
 }
 

@@ -80,6 +80,9 @@ func TestMalformedMetadataIsAnError(t *testing.T) {
 func FuzzMetadata(f *testing.F) {
 	f.Add(encodeMeta(metaNode()))
 	f.Add([]byte{1, fieldStarted, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	noStart := metaNode()
+	noStart.Started = time.Time{}
+	f.Add(encodeMeta(noStart))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, err := decodeMeta(b)
 		if err != nil {
