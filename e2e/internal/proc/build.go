@@ -11,54 +11,53 @@ import (
 	"github.com/halleycomet/halley/internal/testenv"
 )
 
-// built is where the programs of this test binary are; Main removes it.
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
+// programs are ours; each is built at its first use.
+var programs = map[string]func() error{
+	"balancer": sync.OnceValue(func() error { return build("balancer") }),
+	"comet":    sync.OnceValue(func() error { return build("comet") }),
 }
+
+// directory is where this test binary's programs are; Main removes it.
+var directory = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "halley-e2e-") })
 
 // Main runs the tests of a package that starts our programs, and clears away what
 // was built for them. TestMain calls it.
 func Main(m *testing.M) {
 	code := m.Run()
-	if built.dir != "" {
-		os.RemoveAll(built.dir)
+	if dir, err := directory(); err == nil {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
 
-// Program returns the path of one of our programs, "balancer" or "comet". Both
-// are built at the first call, with the race detector when the test itself has it.
+// Program returns the path of one of our programs, "balancer" or "comet", built
+// once for all tests of the binary, with the race detector when they have it.
 func Program(tb testing.TB, name string) string {
 	tb.Helper()
-	built.once.Do(build)
-	if built.err != nil {
-		tb.Fatal(built.err)
+	if err := programs[name](); err != nil {
+		tb.Fatal(err)
 	}
-	return filepath.Join(built.dir, name)
+	dir, _ := directory()
+	return filepath.Join(dir, name)
 }
 
-func build() {
-	dir, err := os.MkdirTemp("", "halley-e2e-")
+func build(name string) error {
+	dir, err := directory()
 	if err != nil {
-		built.err = fmt.Errorf("make a directory for the programs: %w", err)
-		return
+		return fmt.Errorf("make a directory for the programs: %w", err)
 	}
-	built.dir = dir
-	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-o", filepath.Join(dir, name)}
 	if testenv.Race {
 		args = append(args, "-race")
 	}
-	args = append(args, "./cmd/balancer", "./cmd/comet")
-	cmd := exec.Command("go", args...)
+	cmd := exec.Command("go", append(args, "./cmd/"+name)...)
 	if cmd.Dir, err = Root(); err != nil {
-		built.err = err
-		return
+		return err
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		built.err = fmt.Errorf("go %v: %w\n%s", args, err, out)
+		return fmt.Errorf("go %v: %w\n%s", cmd.Args[1:], err, out)
 	}
+	return nil
 }
 
 // Root returns the directory of go.mod, above the working directory that go test
