@@ -73,40 +73,43 @@ type node struct {
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
-func assemble(set *settings, log *zap.Logger) (n *node, err error) {
-	n = &node{set: set, log: log, leaving: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			n.closeListeners()
-		}
-	}()
-	if n.listener, err = listen("listen", set.listen); err != nil {
+func assemble(set *settings, log *zap.Logger) (*node, error) {
+	n := &node{set: set, log: log, leaving: make(chan struct{})}
+	if err := n.makeParts(); err != nil {
+		n.closeListeners()
 		return nil, err
 	}
-	if set.admin != "" {
-		if n.adminListener, err = listen("admin", set.admin); err != nil {
-			return nil, err
+	return n, nil
+}
+
+func (n *node) makeParts() (err error) {
+	if n.listener, err = listen("listen", n.set.listen); err != nil {
+		return err
+	}
+	if n.set.admin != "" {
+		if n.adminListener, err = listen("admin", n.set.admin); err != nil {
+			return err
 		}
 	}
-	if n.url, err = ownURL(set, n.listener.Addr()); err != nil {
-		return nil, err
+	if n.url, err = ownURL(n.set, n.listener.Addr()); err != nil {
+		return err
 	}
 	tag := sticky.NewTag()
 	if err = n.makeMembers(string(tag)); err != nil {
-		return nil, err
+		return err
 	}
-	cfg := set.comet
-	cfg.Tag, cfg.Log = tag, log
+	cfg := n.set.comet
+	cfg.Tag, cfg.Log = tag, n.log
 	if n.server, err = comet.New(cfg); err != nil {
-		return nil, err
+		return err
 	}
 	if err = n.makeCloud(); err != nil {
-		return nil, err
+		return err
 	}
-	if set.admin != "" {
-		n.admin = newAdmin(set.adminToken, n.metrics(), n.ready)
+	if n.set.admin != "" {
+		n.admin = newAdmin(n.set.adminToken, n.metrics(), n.ready)
 	}
-	return n, nil
+	return nil
 }
 
 func (n *node) closeListeners() {
