@@ -218,7 +218,9 @@ func (b *Balancer) Ready() bool { return b.fleet.snapshot().ready }
 func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 
 // Collectors are the balancer's metrics.
-func (b *Balancer) Collectors() []prometheus.Collector { return b.metrics.collectors() }
+func (b *Balancer) Collectors() []prometheus.Collector {
+	return append(b.metrics.collectors(), cometStates{b.fleet})
+}
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics
 // tell more.
