@@ -104,7 +104,7 @@ func (c *Cloud) URL() string { return c.me.url }
 func (c *Cloud) ID() string { return c.me.id }
 
 // Run keeps the links until ctx ends. Then it says goodbye on all of them, bounded
-// by a few seconds, and returns nil when nothing of it is alive. It may be called once.
+// by Config.LeaveTimeout, and returns nil when nothing of it is alive. It may be called once.
 func (c *Cloud) Run(ctx context.Context) error {
 	c.mu.Lock()
 	if c.running {
@@ -176,5 +176,4 @@ func (c *Cloud) close() {
 	for _, l := range c.links {
 		c.move(l, evStop)
 	}
-	c.openGates()
 }

@@ -61,6 +61,9 @@ type Config struct {
 	// forgotten. It comes back by linking to us. Default 10 min; CometD never forgets.
 	ForgetAfter time.Duration
 
+	// LeaveTimeout bounds the goodbye to the other comets when Run ends. Default 2 s.
+	LeaveTimeout time.Duration
+
 	// Log receives what an operator should know. Default: nothing is logged.
 	Log *zap.Logger
 }
@@ -75,6 +78,7 @@ func DefaultConfig() Config {
 		MinBackoff:      100 * time.Millisecond,
 		MaxBackoff:      10 * time.Second,
 		ForgetAfter:     10 * time.Minute,
+		LeaveTimeout:    2 * time.Second,
 		Log:             zap.NewNop(),
 	}
 }
@@ -120,7 +124,7 @@ func (c *Config) Validate() error {
 		value   time.Duration
 	}{
 		{"ConfirmTimeout", c.ConfirmTimeout}, {"JoinRetry", c.JoinRetry}, {"MaxNetworkDelay", c.MaxNetworkDelay},
-		{"MinBackoff", c.MinBackoff}, {"ForgetAfter", c.ForgetAfter},
+		{"MinBackoff", c.MinBackoff}, {"ForgetAfter", c.ForgetAfter}, {"LeaveTimeout", c.LeaveTimeout},
 	} {
 		if d.value <= 0 {
 			bad(d.setting, "%v is not positive", d.value)

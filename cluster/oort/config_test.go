@@ -38,7 +38,7 @@ func TestValidateReportsAll(t *testing.T) {
 	}
 	for _, want := range []string{
 		"URL: ", "Aliases: ", "Static: ", `Channels: "nothing"`, `Channels: "/service/x"`, `Channels: "/oort/x"`,
-		"Secret: ", "MaxLinks: ", "ConfirmTimeout: ", "JoinRetry: ", "MaxNetworkDelay: ", "MinBackoff: ", "MaxBackoff: ", "ForgetAfter: ", "Log: ",
+		"Secret: ", "MaxLinks: ", "ConfirmTimeout: ", "JoinRetry: ", "MaxNetworkDelay: ", "MinBackoff: ", "MaxBackoff: ", "ForgetAfter: ", "LeaveTimeout: ", "Log: ",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in\n%v", want, err)

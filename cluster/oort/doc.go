@@ -57,7 +57,7 @@
 // has confirmed towards what is wanted, one batch at a time. When a session at a
 // peer is over, everything that was learnt in it is forgotten, and learnt afresh
 // with the next join. [Cloud.Confirmed] lets a subscribe reply wait until the links
-// that are joined have caught up.
+// that stand have caught up.
 //
 // # Guarantees
 //

@@ -80,11 +80,11 @@ func (l *link) note(channel string, wanted bool) {
 	l.signal()
 }
 
-// Confirmed returns when all comets to which a joined link stands have confirmed
-// that they send us what is published on channel, at the latest when
-// Config.ConfirmTimeout is over or ctx ends. A link that is down or goes down
-// meanwhile is not waited for, neither is one that was too late before, until it
-// answers again. A peer that refuses the channel has answered.
+// Confirmed returns when all comets to which a link stands, joined or about to
+// join, have confirmed that they send us what is published on channel, at the
+// latest when Config.ConfirmTimeout is over or ctx ends. A link that is down or
+// goes down meanwhile is not waited for, neither is one that was too late before,
+// until it answers again. A peer that refuses the channel has answered.
 func (c *Cloud) Confirmed(ctx context.Context, channel string) {
 	channel = bayeux.CleanChannel(channel)
 	c.mu.Lock()
@@ -132,7 +132,7 @@ func (c *Cloud) Confirmed(ctx context.Context, channel string) {
 // holds reports whether a link keeps those waiting who listen on channel. The lock is held.
 func (l *link) holds(channel string) bool {
 	m := l.marks[channel]
-	return l.state == Joined && !l.late && m != markConfirmed && m != markDenied
+	return l.state.connected() && l.peerID != "" && !l.late && m != markConfirmed && m != markDenied
 }
 
 // confirmed reports whether nobody need wait for channel. The lock is held.

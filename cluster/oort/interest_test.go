@@ -25,6 +25,12 @@ func reply(t *testing.T, text string) client.Reply {
 	return client.Reply{Message: *message(t, text)}
 }
 
+// shakesBack is the reply of a comet to our handshake.
+func shakesBack(t *testing.T, url, id string) client.Reply {
+	t.Helper()
+	return reply(t, `{"channel":"/meta/handshake","successful":true,"clientId":"x","ext":{"`+ExtKey+`":{"oortURL":"`+url+`","oortId":"`+id+`"}}}`)
+}
+
 // answer lets the peer take what the link sends next, except what it denies; it
 // returns what that was.
 func answer(t *testing.T, l *link, denied ...string) []string {
@@ -99,7 +105,7 @@ func TestJoinTakesWhatIsWanted(t *testing.T) {
 		t.Errorf("remembered: %v, %v", l.marks, l.dirty)
 	}
 	c.shake(t, "s1", extOf(urlB, "id-b2"))
-	l.onHandshake(reply(t, `{"successful":true,"clientId":"x","ext":{"`+ExtKey+`":{"oortURL":"`+urlB+`","oortId":"id-b2"}}}`))
+	l.onHandshake(shakesBack(t, urlB, "id-b2"))
 	equal(t, "the join", answer(t, l), []string{
 		"subscribe /oort/cloud", "subscribe /a", "subscribe /b", "subscribe /static",
 		`/oort/cloud ["` + urlB + `"]`,
@@ -218,6 +224,49 @@ func TestConfirmedWaitsForAllJoinedLinks(t *testing.T) {
 			t.Errorf("gates left: %v", c.gates)
 		}
 	})
+}
+
+// A link that is about to join is waited for: its join brings the channel.
+func TestConfirmedWaitsForJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newTestCloud(t, nil)
+		c.Interest("/chat", true)
+		l := c.ensure(urlB, "", time.Now())
+		l.onHandshake(shakesBack(t, urlB, "id-b"))
+		returned := asks(c, t.Context(), "/chat")
+		if returned() {
+			t.Fatal("did not wait for a link that waits for its peer")
+		}
+		c.shake(t, "s1", extOf(urlB, "id-b"))
+		if returned() || l.state != Joining {
+			t.Fatalf("did not wait for the join; link is %v", l.state)
+		}
+		answer(t, l)
+		if !returned() {
+			t.Error("still waiting")
+		}
+		// A server that is no comet of a cloud is never waited for.
+		c.ensure(urlC, "", time.Now()).onHandshake(reply(t, `{"successful":true,"clientId":"x"}`))
+		if !asks(c, t.Context(), "/chat")() {
+			t.Error("waits for a server without Oort")
+		}
+	})
+}
+
+// A new session begins with nothing, also when the end of the old one was not told.
+func TestNewSessionForgets(t *testing.T) {
+	c, _ := newTestCloud(t, nil)
+	c.shake(t, "s1", extOf(urlB, "id-b"))
+	l := c.joinedLink(urlB, "id-b")
+	c.Interest("/gone", true)
+	answer(t, l)
+	c.Interest("/gone", false)
+	c.Interest("/chat", true)
+	l.onHandshake(shakesBack(t, urlB, "id-b"))
+	if said := answer(t, l); len(said) != 4 || said[1] != "subscribe /chat" {
+		t.Errorf("the join: %q", said)
+	}
+	equal(t, "afterwards", answer(t, l), nil)
 }
 
 func TestConfirmedDoesNotWaitInVain(t *testing.T) {

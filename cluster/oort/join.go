@@ -128,7 +128,9 @@ func (c *Cloud) learn(l *link, session uint64, batch []client.Request, replies [
 	if l.session != session || len(replies) != len(batch) {
 		return false
 	}
-	l.late = l.late && l.gossip == gossipFailed
+	if l.state == Joined && l.gossip != gossipFailed {
+		l.late = false
+	}
 	for i, req := range batch {
 		if len(req.Subscription) == 0 || req.Subscription[0] == channelCloud {
 			continue

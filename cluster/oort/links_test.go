@@ -108,7 +108,7 @@ func TestTwins(t *testing.T) {
 	c, f := newTestCloud(t, func(cfg *Config) { cfg.Static = []string{alias} })
 	older := c.joinedLink(alias, "id-b")
 	newer := c.ensure(urlB, "", time.Now())
-	newer.onHandshake(reply(t, `{"channel":"/meta/handshake","successful":true,"clientId":"x","ext":{"`+ExtKey+`":{"oortURL":"`+urlB+`","oortId":"id-b"}}}`))
+	newer.onHandshake(shakesBack(t, urlB, "id-b"))
 	if older.state != Duplicate || newer.state != Handshaken {
 		t.Fatalf("older is %v, newer is %v", older.state, newer.state)
 	}

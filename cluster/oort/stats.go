@@ -50,14 +50,15 @@ type Peer struct {
 func (c *Cloud) Peers() []Peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	byURL := make(map[string]*peer, len(c.peers))
+	for _, in := range c.peers {
+		byURL[in.url] = in
+	}
 	out := make([]Peer, 0, len(c.links))
 	for _, l := range c.links {
 		p := Peer{URL: cmp.Or(l.peerURL, l.url), Dialled: l.url, ID: l.peerID, State: l.state, Since: l.since}
-		for _, in := range c.peers {
-			if in.id == l.peerID || in.url == p.URL {
-				p.Linked, p.Member = true, in.joined
-				break
-			}
+		if in := byURL[p.URL]; in != nil {
+			p.Linked, p.Member = true, in.joined
 		}
 		out = append(out, p)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/testenv"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -213,6 +214,26 @@ func TestGoodbyeOnTheWire(t *testing.T) {
 		t.Error(err)
 	}
 	equal(t, "at the end", lines(p.batch()), []string{"/meta/disconnect "})
+}
+
+// A peer that no longer answers does not keep us.
+func TestGoodbyeIsBounded(t *testing.T) {
+	p := newJavaPeer(t)
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) }) // before the server is closed
+	c, _ := newTestCloud(t, func(cfg *Config) { cfg.Static, cfg.LeaveTimeout = []string{p.url()}, 50*time.Millisecond })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	p.batch()
+	eventually(t, func() bool { return c.stateOf(p.url()) == Handshaken })
+	p.refuseIf(func(*bayeux.Message) string { <-hang; return "" })
+	cancel()
+	began := time.Now()
+	<-done
+	if d := time.Since(began); d > testenv.Bound(time.Second) {
+		t.Errorf("the goodbye took %v", d)
+	}
 }
 
 func TestJoinIsRepeatedUntilItIsTaken(t *testing.T) {
