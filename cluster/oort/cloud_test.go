@@ -1,6 +1,7 @@
 package oort_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -299,6 +300,22 @@ func TestCutLinkHeals(t *testing.T) {
 	u.gets("/new 1", "/kept 1")
 	if got := a.metric("halley_oort_received_total", "") - before; got != 2 {
 		t.Errorf("%v messages came over the link, want 2", got)
+	}
+}
+
+func TestDialIsTheirs(t *testing.T) {
+	dialled := make(chan string, 1000)
+	b := start(t, plan{})
+	a := start(t, plan{change: func(c *oort.Config) {
+		c.Static = []string{b.url}
+		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialled <- address
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+	}})
+	mesh(t, a, b)
+	if got := <-dialled; got != b.addr {
+		t.Errorf("dialled %s, want %s", got, b.addr)
 	}
 }
 

@@ -1,8 +1,10 @@
 package oort
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -60,6 +62,10 @@ type Config struct {
 	// not from the configuration or the cluster, is dialled in vain before it is
 	// forgotten. It comes back by linking to us. Default 10 min; CometD never forgets.
 	ForgetAfter time.Duration
+
+	// Dial opens the TCP connections of the links. Default: a net.Dialer. No HTTP
+	// proxy stands between comets, whatever the environment says.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// LeaveTimeout bounds the goodbye to the other comets when Run ends. Default 2 s.
 	LeaveTimeout time.Duration

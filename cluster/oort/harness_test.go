@@ -70,8 +70,8 @@ func start(t *testing.T, p plan) *node {
 	}
 	n.comet.SetCloud(n.cloud)
 
-	cometCtx, stopComet := context.WithCancel(context.Background())
-	cloudCtx, stopCloud := context.WithCancel(context.Background())
+	cometCtx, stopComet := context.WithCancel(context.WithoutCancel(t.Context()))
+	cloudCtx, stopCloud := context.WithCancel(context.WithoutCancel(t.Context()))
 	cometDone, cloudDone := make(chan error, 1), make(chan error, 1)
 	go func() { cometDone <- n.comet.Serve(cometCtx, ln) }()
 	go func() { cloudDone <- n.cloud.Run(cloudCtx) }()
@@ -220,7 +220,7 @@ func (n *node) user(t *testing.T) *user {
 	if u.c, err = client.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- u.c.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })

@@ -182,7 +182,7 @@ func TestUnansweredChangesAreRepeated(t *testing.T) {
 }
 
 // asks runs Confirmed in the bubble and tells when it has returned.
-func asks(c *Cloud, ctx context.Context, channel string) (returned func() bool) {
+func asks(ctx context.Context, c *Cloud, channel string) (returned func() bool) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -205,7 +205,7 @@ func TestConfirmedWaitsForAllJoinedLinks(t *testing.T) {
 		b, d := c.joinedLink(urlB, "id-b"), c.joinedLink(urlC, "id-c")
 		c.ensure("http://down/cometd", "", time.Now())
 		c.Interest("/chat", true)
-		first, second := asks(c, t.Context(), "/chat"), asks(c, t.Context(), "/chat")
+		first, second := asks(t.Context(), c, "/chat"), asks(t.Context(), c, "/chat")
 		if first() {
 			t.Fatal("did not wait")
 		}
@@ -217,7 +217,7 @@ func TestConfirmedWaitsForAllJoinedLinks(t *testing.T) {
 		if !first() || !second() {
 			t.Fatal("still waiting")
 		}
-		if !asks(c, t.Context(), "/chat")() {
+		if !asks(t.Context(), c, "/chat")() {
 			t.Error("waits for what is confirmed")
 		}
 		if len(c.gates) != 0 {
@@ -233,7 +233,7 @@ func TestConfirmedWaitsForJoin(t *testing.T) {
 		c.Interest("/chat", true)
 		l := c.ensure(urlB, "", time.Now())
 		l.onHandshake(shakesBack(t, urlB, "id-b"))
-		returned := asks(c, t.Context(), "/chat")
+		returned := asks(t.Context(), c, "/chat")
 		if returned() {
 			t.Fatal("did not wait for a link that waits for its peer")
 		}
@@ -247,7 +247,7 @@ func TestConfirmedWaitsForJoin(t *testing.T) {
 		}
 		// A server that is no comet of a cloud is never waited for.
 		c.ensure(urlC, "", time.Now()).onHandshake(reply(t, `{"successful":true,"clientId":"x"}`))
-		if !asks(c, t.Context(), "/chat")() {
+		if !asks(t.Context(), c, "/chat")() {
 			t.Error("waits for a server without Oort")
 		}
 	})
@@ -288,7 +288,7 @@ func TestConfirmedDoesNotWaitInVain(t *testing.T) {
 				c.shake(t, "s1", extOf(urlB, "id-b"))
 				l := c.joinedLink(urlB, "id-b")
 				c.Interest("/chat", true)
-				returned := asks(c, t.Context(), "/chat")
+				returned := asks(t.Context(), c, "/chat")
 				if returned() {
 					t.Fatal("did not wait at all")
 				}
@@ -321,12 +321,12 @@ func TestConfirmedIsBounded(t *testing.T) {
 		}
 		// Once too late, the peer keeps nobody until it answers.
 		c.Interest("/other", true)
-		if !asks(c, t.Context(), "/other")() {
+		if !asks(t.Context(), c, "/other")() {
 			t.Error("waited again for a silent peer")
 		}
 		answer(t, l)
 		c.Interest("/third", true)
-		if asks(c, t.Context(), "/third")() {
+		if asks(t.Context(), c, "/third")() {
 			t.Error("not waited for although it answers again")
 		}
 		answer(t, l)
@@ -342,7 +342,7 @@ func TestConfirmedOfWhatIsNotObserved(t *testing.T) {
 		c.joinedLink(urlB, "id-b")
 		c.Interest("/service/x", true)
 		for _, ch := range []string{"/service/x", "/oort/cloud", "/nobody"} {
-			if !asks(c, t.Context(), ch)() {
+			if !asks(t.Context(), c, ch)() {
 				t.Errorf("waits for %s", ch)
 			}
 		}
