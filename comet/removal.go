@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"context"
 	"time"
 
 	"go.uber.org/zap"
@@ -45,6 +46,20 @@ func (s *Server) cut(session *session, why Drop) {
 	s.log.Warn("session cut: its queue is full", zap.String("reason", string(why)),
 		zap.String("session", shortID(session.id)), zap.Bool("peer", session.peer), zap.Int("messages", waiting))
 	s.gone(session, false)
+}
+
+// sweepUntil sweeps periodically until ctx ends.
+func (s *Server) sweepUntil(ctx context.Context) {
+	ticker := time.NewTicker(s.cfg.SweepPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			s.sweep(now)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // sweep ends the sessions whose time is over. As in CometD nobody is told: whoever

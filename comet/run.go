@@ -26,16 +26,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
 	}
 	watching.Go(s.watch.run)
-	ticker := time.NewTicker(s.cfg.SweepPeriod)
-	defer ticker.Stop()
-	for running := true; running; {
-		select {
-		case now := <-ticker.C:
-			s.sweep(now)
-		case <-ctx.Done():
-			running = false
-		}
-	}
+	s.sweepUntil(ctx)
 	s.leave()
 	s.watch.close()
 	watching.Wait()

@@ -37,11 +37,11 @@ type socket struct {
 	// guarded by mu
 	session    *session // whose messages are written here
 	replies    [][]byte // frames
-	replyBytes int
-	writing    bool   // the writer exists
-	again      bool   // something came since the writer last looked
-	closing    []byte // the close frame, once it is decided; sent last
-	dead       bool   // nothing can be written any more
+	replyBytes int      // of those that have not left
+	writing    bool     // the writer exists
+	again      bool     // something came since the writer last looked
+	closing    []byte   // the close frame, once it is decided; sent last
+	dead       bool     // nothing can be written any more
 	idle       sync.Cond
 }
 

@@ -45,7 +45,7 @@ func (k *socket) next() (s *session, replies [][]byte, closing []byte, more bool
 		return nil, nil, nil, false
 	}
 	k.again = false
-	replies, k.replies, k.replyBytes = k.replies, nil, 0
+	replies, k.replies = k.replies, nil
 	return k.session, replies, k.closing, true
 }
 
@@ -134,6 +134,15 @@ func (k *socket) putReplies(frames [][]byte) error {
 		if _, err := k.conn.Write(f); err != nil {
 			return err
 		}
+		k.written(len(f))
 	}
 	return nil
+}
+
+// written takes a reply off what the reader waits for.
+func (k *socket) written(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.replyBytes -= n
+	k.idle.Broadcast()
 }
