@@ -16,7 +16,6 @@ func TestFrozenReader(t *testing.T) {
 	f := startTCP(t, func(c *Config) {
 		c.MaxQueueBytes = 1 << 20
 		c.MaxQueue = 1 << 20
-		c.Compression = false
 		c.WriteTimeout = time.Hour
 		c.Compression = false
 	})
@@ -48,6 +47,7 @@ func TestWriteTimeout(t *testing.T) {
 	f := startTCP(t, func(c *Config) {
 		c.WriteTimeout = 100 * time.Millisecond
 		c.MaxQueueBytes = 64 << 20
+		c.Compression = false
 		c.MaxQueue = 1 << 20
 	})
 	frozen := f.ws().shake("/b")
