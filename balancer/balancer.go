@@ -70,7 +70,6 @@ const maxRequestHead = 16 << 10
 func (b *Balancer) newServer() *fasthttp.Server {
 	l := &b.cfg.Limits
 	return &fasthttp.Server{
-		Handler:        b.handle,
 		ErrorHandler:   b.parseError,
 		ConnState:      b.clients.state,
 		Logger:         quietLogger{b.log},
@@ -139,6 +138,8 @@ const (
 	// stopTime is how long requests under way have when the balancer stops, until
 	// their connections are closed.
 	stopTime = 5 * time.Second
+	// silentTime is how long a connection on which nothing came yet has for it.
+	silentTime = 100 * time.Millisecond
 	// closeTime is how long closed connections have to be noticed.
 	closeTime = 2 * time.Second
 )
@@ -149,8 +150,15 @@ const (
 // WebSockets are closed with 1001, and what is under way has 5 s to end. A balancer
 // serves once.
 func (b *Balancer) Serve(ctx context.Context, ln net.Listener) error {
+	return b.ServeHandler(ctx, ln, b.Handler)
+}
+
+// ServeHandler is [Balancer.Serve] with a handler of one's own in front: it answers
+// what it likes, and calls [Balancer.Handler] for all the rest.
+func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fasthttp.RequestHandler) error {
+	b.server.Handler = b.guard(handler)
 	served := make(chan error, 1)
-	go func() { served <- b.server.Serve(ln) }()
+	go func() { served <- b.server.Serve(listener{ln, b.clients}) }()
 	select {
 	case err := <-served:
 		b.stop()
@@ -173,12 +181,14 @@ func (b *Balancer) stop() {
 	b.tunnels.closeAll(closeGoingAway)
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
+	silent := time.AfterFunc(silentTime, func() { b.clients.close(silentClient) })
+	defer silent.Stop()
 	if err := b.server.ShutdownWithContext(ctx); err != nil {
 		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()))
 	}
 	b.tunnels.closeAll(closeGoingAway) // those that were on their way
 	b.waitForClients(ctx)
-	b.clients.closeAll()
+	b.clients.close(anyClient)
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.interrupt()
 	}

@@ -18,6 +18,7 @@ type clientBody struct {
 	src     io.Reader
 	conn    net.Conn
 	silence time.Duration // each read may last that long; 0 keeps the deadline that is set
+	chunked bool
 	ended   bool
 }
 
@@ -29,6 +30,9 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		b.conn.SetReadDeadline(time.Now().Add(b.silence))
 	}
 	n, err := b.src.Read(p)
+	if c, ok := b.conn.(*clientConn); err == io.EOF && b.chunked && ok && c.ended.Load() {
+		return n, io.ErrUnexpectedEOF
+	}
 	b.ended = err == io.EOF
 	return n, err
 }
@@ -40,13 +44,22 @@ const (
 	drainTime = 500 * time.Millisecond
 )
 
-// finish sees to it that no byte of a body that was not read to its end can be taken
-// for the next request: what is left is read, or the connection ends.
-func (b *clientBody) finish(ctx *fasthttp.RequestCtx) {
-	if b == nil || b.ended {
+// bodyOf is the body of a request, nil when it has none.
+func bodyOf(ctx *fasthttp.RequestCtx) *clientBody {
+	stream, length := ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
+	if stream == nil || length == 0 {
+		return nil
+	}
+	return &clientBody{src: stream, conn: ctx.Conn(), chunked: length == bodyChunked}
+}
+
+// finishBody sees to it that no byte of a body that was not read to its end can be
+// taken for the next request: what is left is read, or the connection ends.
+func finishBody(ctx *fasthttp.RequestCtx) {
+	b := bodyOf(ctx)
+	if b == nil {
 		return
 	}
-	b.silence = 0
 	b.conn.SetReadDeadline(time.Now().Add(drainTime))
 	io.CopyN(io.Discard, b, maxDrain)
 	if !b.ended {

@@ -1,8 +1,10 @@
 package balancer
 
 import (
+	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 )
@@ -17,8 +19,7 @@ type clients struct {
 
 func newClients() *clients { return &clients{set: make(map[net.Conn]struct{})} }
 
-// state follows the server. A hijacked connection stays until who took it over
-// removes it.
+// state follows the server.
 func (c *clients) state(conn net.Conn, s fasthttp.ConnState) {
 	switch s {
 	case fasthttp.StateNew:
@@ -26,7 +27,7 @@ func (c *clients) state(conn net.Conn, s fasthttp.ConnState) {
 		c.set[conn] = struct{}{}
 		c.mu.Unlock()
 	case fasthttp.StateClosed:
-		c.remove(conn)
+		c.remove(conn) // of one that is no clientConn
 	}
 }
 
@@ -42,10 +43,66 @@ func (c *clients) len() int {
 	return len(c.set)
 }
 
-func (c *clients) closeAll() {
+// close closes the connections that are to be.
+func (c *clients) close(which func(net.Conn) bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	var some []net.Conn
 	for conn := range c.set {
+		if which(conn) {
+			some = append(some, conn)
+		}
+	}
+	c.mu.Unlock()
+	for _, conn := range some {
 		conn.Close()
 	}
+}
+
+func anyClient(net.Conn) bool { return true }
+
+// silentClient is one that has sent nothing yet. Browsers open such connections in
+// advance; fasthttp takes one for busy until it is 5 s old.
+func silentClient(conn net.Conn) bool {
+	c, ok := conn.(*clientConn)
+	return ok && !c.spoke.Load()
+}
+
+// listener hands out connections that clients knows about.
+type listener struct {
+	net.Listener
+	clients *clients
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return &clientConn{TCPConn: tcp, clients: l.clients}, nil
+	}
+	return conn, err
+}
+
+// clientConn is known to clients until it is closed, by whomever. And it notices its
+// end: fasthttp takes the end of a connection between two chunks of a body for the
+// end of the body, and half an upload would be passed on as a whole.
+type clientConn struct {
+	*net.TCPConn
+	clients *clients
+	spoke   atomic.Bool // something came
+	ended   atomic.Bool
+}
+
+func (c *clientConn) Close() error {
+	c.clients.remove(c)
+	return c.TCPConn.Close()
+}
+
+func (c *clientConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	switch {
+	case err == io.EOF:
+		c.ended.Store(true)
+	case n > 0 && !c.spoke.Load():
+		c.spoke.Store(true)
+	}
+	return n, err
 }

@@ -26,21 +26,30 @@ const (
 	reasonTimeout     Reason = "timeout"      // a head that did not come
 )
 
-// handle serves one request. It depends on the settings of the balancer's own server.
-func (b *Balancer) handle(ctx *fasthttp.RequestCtx) {
-	var body *clientBody
-	defer func() {
-		if r := recover(); r != nil {
-			b.log.Error("panic in a handler", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
-			ctx.Response.Reset()
-			refuse(ctx, fasthttp.StatusInternalServerError, "internal error\n")
-			ctx.SetConnectionClose()
-		}
-		body.finish(ctx)
-		if b.isStopping() {
-			ctx.SetConnectionClose()
-		}
-	}()
+// guard runs a handler: a panic costs its request and not the process, and no byte of
+// a body that nobody has read is taken for the next request.
+func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		defer func() {
+			if r := recover(); r != nil {
+				b.log.Error("panic in a handler", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+				ctx.Response.Reset()
+				refuse(ctx, fasthttp.StatusInternalServerError, "internal error\n")
+				ctx.SetConnectionClose()
+			}
+			finishBody(ctx)
+			if b.isStopping() {
+				ctx.SetConnectionClose()
+			}
+		}()
+		handler(ctx)
+	}
+}
+
+// Handler serves one request. It depends on the settings of the balancer's own
+// server, so it is for a handler that was given to [Balancer.ServeHandler], to which
+// it leaves what that does not serve itself.
+func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Request.Header
 	switch expect := h.Peek(fasthttp.HeaderExpect); {
 	case h.IsConnect(), h.IsTrace():
@@ -48,7 +57,11 @@ func (b *Balancer) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		return
 	case !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0":
-		b.refuse(ctx, reasonVersion, fasthttp.StatusHTTPVersionNotSupported, "HTTP/1.1 is spoken here\n")
+		b.refuse(ctx, reasonVersion, fasthttp.StatusHTTPVersionNotSupported, "this version of HTTP is not spoken here\n")
+		ctx.SetConnectionClose()
+		return
+	case isFolded(h.RawHeaders()):
+		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "folded headers are not taken\n")
 		ctx.SetConnectionClose()
 		return
 	case len(expect) > 0 && !bytes.EqualFold(expect, []byte("100-continue")):
@@ -56,9 +69,7 @@ func (b *Balancer) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		return
 	}
-	if stream := ctx.RequestBodyStream(); stream != nil && h.ContentLength() != 0 {
-		body = &clientBody{src: stream, conn: ctx.Conn()}
-	}
+	body := bodyOf(ctx)
 	rq := b.newExchange(ctx)
 	if body == nil && wroteLength(h) {
 		rq.from.body = 0
@@ -189,6 +200,12 @@ func (b *Balancer) parseError(ctx *fasthttp.RequestCtx, err error) {
 	default:
 		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "this is no HTTP request\n")
 	}
+}
+
+// isFolded tells whether a header is continued on a line of its own, which RFC 9112,
+// 5.2, lets a server refuse: parsers do not agree on what it means.
+func isFolded(headers []byte) bool {
+	return bytes.Contains(headers, []byte("\n ")) || bytes.Contains(headers, []byte("\n\t"))
 }
 
 // wroteLength tells whether the client itself wrote a Content-Length. fasthttp

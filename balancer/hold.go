@@ -53,10 +53,7 @@ func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, o *outcome) {
 	if b.ownSockets.Add(1) > maxOwnSockets {
 		b.ownSockets.Add(-1)
 		ctx.HijackSetNoResponse(true)
-		ctx.Hijack(func(conn net.Conn) {
-			conn.Close()
-			b.clients.remove(unwrap(conn))
-		})
+		ctx.Hijack(func(conn net.Conn) { conn.Close() })
 		return
 	}
 	maxBody := int64(b.cfg.Limits.MaxBody)
@@ -68,7 +65,6 @@ func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, o *outcome) {
 	}
 	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) {
 		defer b.ownSockets.Add(-1)
-		defer b.clients.remove(unwrap(conn.NetConn()))
 		defer conn.Close()
 		conn.SetReadLimit(maxBody)
 		conn.SetReadDeadline(time.Now().Add(firstFrame))

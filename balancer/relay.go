@@ -104,6 +104,7 @@ type answerBody struct {
 	framing *fasthttp.Response       // takes the framing off
 	src     io.Reader
 	release func(clean bool)
+	chunked bool
 	ended   bool
 }
 
@@ -114,7 +115,7 @@ func newAnswerBody(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, length i
 	framing.ReadBody(br, 0) // cannot fail: a streamed body is read later
 	return &answerBody{
 		client: ctx.Conn(), w: w, limits: limits, header: &ctx.Response.Header,
-		framing: framing, src: framing.BodyStream(), release: release,
+		framing: framing, src: framing.BodyStream(), release: release, chunked: length == bodyChunked,
 	}
 }
 
@@ -126,6 +127,9 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	now := time.Now()
 	b.w.conn.SetReadDeadline(now.Add(b.limits.ConnectTimeout))
 	n, err := b.src.Read(p)
+	if err == io.EOF && b.chunked && b.w.ended {
+		err = io.ErrUnexpectedEOF // fasthttp takes an end between two chunks for the end
+	}
 	if err == io.EOF {
 		b.ended = true
 		for _, name := range b.header.PeekTrailerKeys() {

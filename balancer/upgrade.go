@@ -63,7 +63,6 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, c *comet, answe
 		undo()
 		undoAll()
 		w.close()
-		b.clients.remove(t.client)
 		b.metrics.tunnels.Dec()
 		if code != 0 {
 			b.metrics.closed.WithLabelValues(code.reason()).Inc()

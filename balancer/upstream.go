@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -51,6 +52,7 @@ type wire struct {
 	// (the SYN may count as a byte).
 	sent, before, acked0 uint64
 	ackKnown             bool
+	ended                bool   // the comet has closed it
 	cut                  bool   // the request could not be written to its end
 	held                 bool   // it carries a poll that the comet may hold
 	first                *chunk // the beginning of an answer, and how much of it was taken
@@ -238,7 +240,9 @@ func (u *upstream) conns() int {
 // Read reads the answer, beginning with what await has read already.
 func (w *wire) Read(p []byte) (int, error) {
 	if w.first == nil {
-		return w.conn.Read(p)
+		n, err := w.conn.Read(p)
+		w.ended = err == io.EOF
+		return n, err
 	}
 	n := copy(p, w.first.bytes()[w.taken:])
 	if w.taken += n; w.taken == w.first.n {
