@@ -56,6 +56,11 @@ func New(cfg Config) (*Cluster, error) {
 	}, nil
 }
 
+// ErrVanish, as the cause of the end of Run's context (context.WithCancelCause),
+// makes the node vanish without a goodbye, as a process does that is killed: the
+// others find out by themselves. It is for demos and tests of faults.
+var ErrVanish = errors.New("cluster: vanish without a goodbye")
+
 var errRanBefore = errors.New("cluster: Run was called before: an incarnation runs once")
 
 // Run is a member until ctx ends, then says goodbye (at most Config.LeaveTimeout)
@@ -97,7 +102,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 	giveUp.Stop()
 	g.transport.stopDials()
 	work.Wait()
-	c.goodbye(g)
+	if !errors.Is(context.Cause(ctx), ErrVanish) {
+		c.goodbye(g)
+	}
 	err = g.stop()
 	stopKeeping()
 	keep.Wait()

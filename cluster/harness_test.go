@@ -61,7 +61,7 @@ func testConfig(name, tag string) Config {
 type node struct {
 	*Cluster
 	tb   testing.TB
-	stop context.CancelFunc
+	stop context.CancelCauseFunc
 	done chan error
 	net  *network
 	logs *observer.ObservedLogs
@@ -79,7 +79,7 @@ func start(tb testing.TB, net *network, cfg Config) *node {
 	if net != nil {
 		c.reach = func(to string) error { return net.reach(c.Addr(), to) }
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	n := &node{Cluster: c, tb: tb, stop: cancel, done: make(chan error, 1), net: net, logs: logs}
 	go func() { n.done <- c.Run(ctx) }()
 	tb.Cleanup(n.end)
@@ -94,7 +94,11 @@ func start(tb testing.TB, net *network, cfg Config) *node {
 
 // end stops the node in order and waits for it.
 func (n *node) end() {
-	n.stop()
+	n.endWith(nil)
+}
+
+func (n *node) endWith(cause error) {
+	n.stop(cause)
 	err := <-n.done
 	n.done <- err
 	if err != nil {
@@ -103,12 +107,7 @@ func (n *node) end() {
 }
 
 // crash ends the node as kill -9 would: nobody hears a word of it.
-func (n *node) crash() {
-	n.net.put(-1, n.Addr())
-	n.end()
-	// Its address is free for another.
-	n.net.put(0, n.Addr())
-}
+func (n *node) crash() { n.endWith(ErrVanish) }
 
 // sees waits until the view of n satisfies cond, which returns what is missing.
 func (n *node) sees(what string, cond func(*View) error) *View {

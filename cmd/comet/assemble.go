@@ -12,6 +12,7 @@ import (
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/cluster/oort"
 	"github.com/halleycomet/halley/comet"
+	"github.com/halleycomet/halley/internal/admin"
 	"github.com/halleycomet/halley/internal/cli"
 	"github.com/halleycomet/halley/internal/sticky"
 )
@@ -41,8 +42,8 @@ type node struct {
 	url           string
 	members       *cluster.Cluster // nil without gossip
 	server        *comet.Server
-	cloud         *oort.Cloud // nil outside a cloud
-	admin         *admin      // nil without an admin address
+	cloud         *oort.Cloud  // nil outside a cloud
+	admin         *admin.Admin // nil without an admin address
 	adminListener net.Listener
 
 	leaving chan struct{} // closed when the node begins to leave
@@ -59,11 +60,11 @@ func assemble(set *settings, log *zap.Logger) (*node, error) {
 }
 
 func (n *node) makeParts() (err error) {
-	if n.listener, err = listen("listen", n.set.listen); err != nil {
+	if n.listener, err = cli.Listen("listen", n.set.listen); err != nil {
 		return err
 	}
 	if n.set.admin != "" {
-		if n.adminListener, err = listen("admin", n.set.admin); err != nil {
+		if n.adminListener, err = cli.Listen("admin", n.set.admin); err != nil {
 			return err
 		}
 	}
@@ -83,7 +84,7 @@ func (n *node) makeParts() (err error) {
 		return err
 	}
 	if n.set.admin != "" {
-		n.admin = newAdmin(n.set.adminToken, n.metrics(), n.ready)
+		n.admin = admin.New(admin.Config{Token: n.set.adminToken, Ready: n.ready, Metrics: n.metrics()})
 	}
 	return nil
 }
@@ -105,7 +106,7 @@ func (n *node) makeMembers(tag string) (err error) {
 	if cfg.Bind, err = cli.NodeAddr(cfg.Bind); err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
-	if cfg.Advertise == "" && unspecified(cfg.Bind) {
+	if cfg.Advertise == "" && cli.Unspecified(cfg.Bind) {
 		if cfg.Advertise, err = cli.ReachableAddr(cfg.Bind); err != nil {
 			return fmt.Errorf("gossip-advertise: %w", err)
 		}
@@ -142,7 +143,7 @@ func (n *node) metrics() prometheus.Gatherer {
 		registry.MustRegister(n.cloud.Collector())
 	}
 	if n.members != nil {
-		registry.MustRegister(membership{n.members})
+		registry.MustRegister(n.members.Collector())
 	}
 	return registry
 }
@@ -162,19 +163,6 @@ func (n *node) ready() error {
 		}
 	}
 	return nil
-}
-
-// listen binds the address of a setting.
-func listen(setting, addr string) (net.Listener, error) {
-	addr, err := cli.NodeAddr(addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
-	}
-	return ln, nil
 }
 
 // ownURL is how other comets reach the address that was bound.

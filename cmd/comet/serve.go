@@ -69,7 +69,7 @@ func (n *node) run(ctx context.Context) error {
 	add(part{"announce", n.announce}, linked)
 	add(part{"listen", func(ctx context.Context) error { return n.server.Serve(ctx, n.listener) }}, serving)
 	if n.admin != nil {
-		add(part{"admin", func(ctx context.Context) error { return n.admin.serve(ctx, n.adminListener) }}, serving)
+		add(part{"admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.adminListener) }}, serving)
 	}
 	add(part{"order", func(leaving context.Context) error {
 		select {

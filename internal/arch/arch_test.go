@@ -25,10 +25,11 @@ var arrows = map[string][]string{
 	"comet":           {"bayeux", "internal/sticky", "internal/origins"},
 	"balancer":        {"cluster", "bayeux", "internal/sticky", "internal/origins"},
 	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {},
-	"internal/arch": {},
-	"internal/demo": {"balancer", "comet", "cluster", "cluster/oort", "bayeux", "internal/sticky"},
-	"cmd/balancer":  {"balancer", "cluster", "internal/cli", "internal/demo"},
-	"cmd/comet":     {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/cli", "internal/sticky"},
+	"internal/arch":  {},
+	"internal/admin": {"internal/cli"},
+	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
+	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/sticky"},
+	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/sticky"},
 }
 
 // given lists who may import the libraries on which the project stands.

@@ -118,3 +118,22 @@ func IsLoopback(addr string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// Unspecified tells whether an address stands for every interface.
+func Unspecified(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && (host == "" || isUnspecified(host))
+}
+
+// Listen binds the address of a setting.
+func Listen(setting, addr string) (net.Listener, error) {
+	addr, err := NodeAddr(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	return ln, nil
+}

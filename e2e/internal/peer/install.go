@@ -26,9 +26,10 @@ type project struct {
 var npm = [][]string{{"npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"}}
 
 var projects = map[string]*project{
-	"node8": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
-	"node7": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
-	"fleet": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"node8":   {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"node7":   {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"fleet":   {need: "node", sums: []string{"package-lock.json"}, steps: npm},
+	"browser": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
 	"java-oort": {need: "java", sums: []string{"pom.xml", "src/main/java/halley/OortNode.java"}, steps: [][]string{
 		{"mvn", "-B", "-q", "-o", "package"},
 		{"mvn", "-B", "-q", "package"},

@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"errors"
@@ -27,10 +27,15 @@ func TestAdmin(t *testing.T) {
 		{name: "a page that calls loopback by its own name", host: "evil.example", path: "/metrics", status: 403},
 		{name: "loopback by name", host: "localhost:9", path: "/healthz", status: 200, body: "ok\n"},
 		{name: "POST", method: "POST", path: "/healthz", status: 405},
+		{name: "what the program adds", path: "/things", status: 200, body: "[1,2]\n"},
+		{name: "what the program adds, without the token", token: "t", path: "/things", status: 401},
 		{name: "anything else", path: "/x", status: 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := newAdmin(c.token, prometheus.NewRegistry(), func() error { return c.ready })
+			a := New(Config{
+				Token: c.token, Metrics: prometheus.NewRegistry(), Ready: func() error { return c.ready },
+				JSON: map[string]func() any{"/things": func() any { return []int{1, 2} }},
+			})
 			method, host := c.method, c.host
 			if method == "" {
 				method = http.MethodGet

@@ -1,13 +1,13 @@
-package main
+package cluster
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/halleycomet/halley/cluster"
 )
 
-// membership shows what the cluster counts.
-type membership struct{ members *cluster.Cluster }
+// Collector is what the metrics are scraped from.
+func (c *Cluster) Collector() prometheus.Collector { return membership{c} }
+
+type membership struct{ members *Cluster }
 
 var (
 	nodesDesc = prometheus.NewDesc("halley_cluster_nodes",
@@ -22,7 +22,7 @@ func (m membership) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (m membership) Collect(ch chan<- prometheus.Metric) {
-	nodes := map[cluster.State]int{cluster.Up: 0, cluster.Leaving: 0, cluster.Left: 0, cluster.Failed: 0}
+	nodes := map[State]int{Up: 0, Leaving: 0, Left: 0, Failed: 0}
 	for _, n := range m.members.View().Nodes {
 		nodes[n.State]++
 	}
