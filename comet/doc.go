@@ -1,2 +1,115 @@
-// Package comet is a Bayeux server.
+// Package comet is a Bayeux server: a library, and a fasthttp handler, that
+// speaks the protocol of Bayeux 1.0 as CometD's clients expect it, over
+// long-polling, callback-polling (JSONP) and WebSocket. A comet serves alone, or
+// as part of a cloud of comets (see [Cloud]); of balancers it knows nothing but
+// the form of the clientIds and cookies that it mints.
+//
+// # The way of a message
+//
+//	POST, form    ─┐                                         ┌─▶ the answer to any request
+//	GET (JSONP)   ─┼─▶ exchange ─▶ channels ─▶ queue of each ─┼─▶ a held /meta/connect
+//	WebSocket     ─┘   (rules)    (fan-out)     session       └─▶ frames on its socket
+//
+// A session is one state machine (see [State]) with one bounded queue, and the
+// transports are three ways to it. A broadcast is encoded once per form (JSON,
+// frame, compressed frame), and its bytes are shared by all subscribers; data and
+// ext travel as the text that was sent.
+//
+// A held connect is an object that is completed by whoever is first: a message,
+// its timer, a newer connect of the session, its end, the client's hang-up (noticed
+// at once on Linux), or the comet's leaving.
+//
+// # Guarantees
+//
+//   - Per publisher and channel, messages arrive in the order in which the comet
+//     read them, at each subscriber, on every transport. A message is queued for
+//     every local subscriber before its publisher gets the reply.
+//   - At most once. What a broken WebSocket did not take stays in the queue; what
+//     an HTTP answer carried is not repeated, even if it never arrived.
+//   - One session, one copy, whatever the number of its matching subscriptions.
+//   - A newer connection takes a session over atomically, on any transport:
+//     nothing is lost, doubled or overtaken between the old one and the new one.
+//     What the client itself has not read of the old one is its own affair.
+//   - A client that does not read delays nobody: its messages queue up to a limit
+//     (then the session is cut), its socket is closed after a write timeout, its
+//     own requests wait for its own replies.
+//   - In an HTTP answer: messages, then replies in the order of the requests, then
+//     the reply to a connect. On a WebSocket: messages before the replies of the
+//     frame that caused them.
+//   - Nothing is lost silently: see [Drop] and [Refusal] for the reasons that are
+//     counted.
+//
+// # On the wire
+//
+// Any path at or below Config.Path is the same endpoint. A request is an array of
+// messages or one message: as the body of a POST of any content type, in the
+// message fields of a form, in the message parameters of a GET with a jsonp
+// callback, or in a text frame. Errors of the protocol are replies (HTTP 200);
+// what is no list of messages is refused:
+//
+//	400, 1007   no JSON in UTF-8, or no messages; a protocol field twice in one
+//	400, 1008   a handshake that is not alone
+//	413, 1009   larger than MaxMessageSize; 431 for the header of a request
+//	1003        a binary message
+//	403         an Origin that is not allowed, for every method and for upgrades
+//	404, 405    another path, another method than GET, POST, OPTIONS
+//	500, 1011   a fault of ours
+//
+// Close code 1000 says that the session moved to another connection, 1001 that
+// the comet leaves.
+//
+// # Deliberate differences from CometD's server
+//
+//   - Advice goes with every connect reply, not only when it changed, and always
+//     with a timeout: CometD's JavaScript client falls back to its own defaults
+//     for what is missing. 402 has it too.
+//   - What makes CometD fail with HTTP 500 is answered: [] with [], a malformed
+//     channel with 405::channel_invalid or 403::subscription_invalid, a malformed
+//     advice as none, a handshake among others with 400.
+//   - An empty subscription array is 403::subscription_missing; CometD's reply
+//     has no successful.
+//   - A broadcast message without data is refused (400::data_missing): subscribers
+//     would take it for a reply. So is one to a pattern (405::channel_invalid).
+//   - A subscriber never sees advice, successful or error of what was published:
+//     clients obey them.
+//   - Sessions are found by clientId alone (trustClientSession), also with
+//     another cookie, and may change between all transports: clients without a
+//     cookie jar would fail otherwise. On a WebSocket, a frame for another session
+//     moves the socket to it.
+//   - Over WebSocket the other replies of a frame do not wait for its connect.
+//   - A WebSocket may be opened on any path below Path; a binary message is
+//     refused rather than ignored; an older socket of a session is closed.
+//   - Origins are checked, the same host being the default; CORS is built in.
+//   - What a client asks for by advice.timeout and advice.interval is capped by
+//     Timeout.
+//   - When the client of a held connect is gone its session's time runs from
+//     then, not from the end of the hold.
+//   - Queues are bounded by default; a session over the limit is cut.
+//   - A channel exists while it has subscribers, so to unsubscribe from one that
+//     nobody has subscribed to is 400::channel_missing at once.
+//   - /oort/, /seti/ and /service/oort are closed to ordinary clients, with or
+//     without a cloud.
+//   - Another method is 405, not 400.
+//
+// # Goroutines
+//
+// [New] starts none. [Server.Run] is the sweeper; it starts the watch for
+// hang-ups, and ends it. A handler waits in fasthttp's goroutine while its connect
+// is held; each WebSocket is read in the goroutine of its hijacked connection, and
+// written by one that lives only while there is something to write. [Server.Serve]
+// adds those of fasthttp.
+//
+// # Locks
+//
+// In this order, where more than one is held:
+//
+//	interest (one call to the cloud at a time)
+//	channels (subscriptions; read-locked during fan-out)
+//	session  (its state and queue)
+//	socket   (its replies and its writer's state)
+//
+// The registry's and the watch's locks are leaves. The cloud is called under none
+// but interest's; so [Cloud].Interest must neither subscribe nor end ordinary
+// sessions, and may do everything else. Nothing is written to a connection under a
+// lock.
 package comet
