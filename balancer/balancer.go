@@ -30,6 +30,7 @@ type Balancer struct {
 	clients  *clients
 	stopping chan struct{} // closed by stop
 	stopOnce sync.Once
+	stopTime time.Duration // how long requests under way have to end
 
 	// Safe for any goroutine.
 	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
@@ -54,7 +55,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(), origins: policy, proxies: trusted,
-		tunnels: newTunnelSet(), clients: newClients(), stopping: make(chan struct{}),
+		tunnels: newTunnelSet(), clients: newClients(), stopping: make(chan struct{}), stopTime: defaultStopTime,
 	}
 	if b.fleet, err = newFleet(&b.cfg, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
@@ -135,9 +136,9 @@ func (b *Balancer) tidy(ctx context.Context) {
 }
 
 const (
-	// stopTime is how long requests under way have when the balancer stops, until
-	// their connections are closed.
-	stopTime = 5 * time.Second
+	// defaultStopTime is how long requests under way have when the balancer stops,
+	// until their connections are closed.
+	defaultStopTime = 5 * time.Second
 	// silentTime is how long a connection on which nothing came yet has for it.
 	silentTime = 100 * time.Millisecond
 	// closeTime is how long closed connections have to be noticed.
@@ -179,7 +180,7 @@ func (b *Balancer) stop() {
 		c.up.release()
 	}
 	b.tunnels.closeAll(closeGoingAway)
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	ctx, cancel := context.WithTimeout(context.Background(), b.stopTime)
 	defer cancel()
 	silent := time.AfterFunc(silentTime, func() { b.clients.close(silentClient) })
 	defer silent.Stop()

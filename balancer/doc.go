@@ -1,0 +1,79 @@
+// Package balancer is a reverse proxy for Bayeux servers: it keeps each client with
+// the comet that has its session, knows which requests may be sent again, and where
+// no comet can answer, answers in Bayeux itself.
+//
+// # The road of a request
+//
+//	        request ── route: clientId, cookie, address ── decision: comet, or owner down, or nobody
+//	                        ▲                                  │            │              │
+//	gossip, list ─▶ fleet ──┘ snapshot                         ▼            │              ▼
+//	checks ───────▶  ▲                    roundTrip ◀─ retries │            │        wait for one
+//	                 │ refused, unreachable,  │                │            │              │
+//	                 └ answered ──────────────┘                ▼            ▼              ▼
+//	                                             relay, or tunnel     402, handshake   503, retry
+//
+// "Who" gets a request is decided by [route], a pure function of the request and of
+// an immutable snapshot of the comets. "How" it gets there is a loop around one
+// function of rules (afterFailure): each failure has a stage that tells how far the
+// request came, and the rules say what follows from it.
+//
+//   - A refused dial proves that the process is gone: the comet is down at once.
+//   - A dial that hangs, or a connection that breaks, proves nothing: the comet is
+//     dialled for up to Limits.Redial, and the request sent there again if it may be.
+//   - Handshake, connect, subscribe, unsubscribe and disconnect may be sent again.
+//     Whatever else is sent again only when it is certain that the comet read nothing
+//     of it: it could not be written at all, or the connection ended with nothing
+//     acknowledged (Linux tells, by TCP_INFO). After a reset one cannot be certain:
+//     a reset says nothing of what was read before it.
+//   - A comet that goes down, found out by whatever, sets free what waits for it.
+//
+// # What clients see
+//
+//	its comet is down           connect: 402::session_unknown, advice handshake, the
+//	                            interval spread over the herd; others: 402, no advice
+//	its comet was lost while it
+//	had a publish               502::comet_lost for each message; never sent twice
+//	no comet is healthy         after Limits.Hold: 503::no_comet, advice retry
+//	an upgrade, and no comet    after Limits.Hold: accepted, its first message answered
+//	                            likewise, closed with 1013
+//	its WebSocket's comet goes  closed with 1012, plainly within a frame
+//	the balancer stops          WebSockets closed with 1001; held polls answered with
+//	                            success and advice retry: the session lives on
+//	anything a comet answers    that, whatever its status
+//	another path                the comet's answer; 502, 503 (Retry-After) or 504 in
+//	                            plain text where there is none
+//
+// All answers in Bayeux have HTTP status 200, since CometD's client looks at the
+// body of no other, and the CORS headers that a comet would send; to a request by
+// JSONP they are a script. An advice always has a timeout beside its interval,
+// because that client takes its own default for what is missing.
+//
+// # What passes through
+//
+// Path, query, host, header values and bodies pass byte for byte; the names of
+// headers in their canonical spelling. Hop-by-hop headers end here. Added are
+// X-Forwarded-For (to what is there), X-Forwarded-Proto and -Host (kept only when a
+// trusted proxy wrote them), and the browser cookie when one is minted. Nothing else
+// is invented, also not Date, Server or Content-Type. Trailers of requests, and
+// interim answers (1xx), are left out. An upgrade to WebSocket is a tunnel of bytes:
+// the 101 and all frames pass as they were written, but for the cookie in the 101.
+//
+// Requests that parsers may read in two ways are refused, or brought into one form:
+// bodies are framed anew, folded headers, CONNECT, TRACE and versions other than
+// HTTP/1.0 and 1.1 are refused, upgrades other than to WebSocket are not passed on,
+// and a connection ends after a request whose body was not read to its end.
+//
+// # Goroutines
+//
+// [New] starts none. [Balancer.Run] owns one that follows the gossip, one for each
+// comet that checks it, and one that tidies connections up. [Balancer.Serve] owns
+// the server's: one for each connection of a client, in which its request waits, and
+// two for each tunnel. A tunnel holds no buffer while nothing moves, and a waiting
+// request none for its answer.
+//
+// # Locks
+//
+// fleet.mu (comets and their states), upstream.mu (the connections to one comet),
+// tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
+// causes (waiting broken off, tunnels closed) happens after fleet.mu is free.
+package balancer
