@@ -109,7 +109,7 @@
 //	socket   (its replies and its writer's state)
 //
 // The registry's and the watch's locks are leaves. The cloud is called under none
-// but interest's; so [Cloud].Interest must neither subscribe nor end ordinary
+// but interest's; so [Cloud].Interest must neither Deliver nor end ordinary
 // sessions, and may do everything else. Nothing is written to a connection under a
 // lock.
 package comet

@@ -68,7 +68,6 @@ func (s *Server) FasthttpServer() *fasthttp.Server {
 		IdleTimeout:           s.cfg.IdleTimeout,
 		MaxRequestBodySize:    s.cfg.MaxMessageSize,
 		NoDefaultServerHeader: true,
-		NoDefaultDate:         true,
 		CloseOnShutdown:       true,
 		KeepHijackedConns:     true, // closing sockets is ours
 		Logger:                quiet{s.log},

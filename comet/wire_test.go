@@ -117,7 +117,7 @@ func TestWire(t *testing.T) {
 			answer: `[{"id":"1","successful":false,"error":"400::channel_missing"},{"successful":false,"error":"400::channel_missing"},` +
 				`{"id":"a-b","channel":"/b","successful":false,"error":"405::message_id_invalid"},{"id":"","channel":"/b","successful":false,"error":"405::message_id_invalid"}]`,
 		}, {
-			name:    "the clouds's channels are closed",
+			name:    "the cloud's channels are closed",
 			request: `[{"channel":"/oort/cloud","clientId":"%","data":1},{"channel":"/service/oort","clientId":"%","data":1},{"channel":"/service/oort/x","clientId":"%","data":1},{"channel":"/seti/all","clientId":"%","data":1},{"channel":"/meta/subscribe","clientId":"%","subscription":"/oort/*"},{"channel":"/meta/subscribe","clientId":"%","subscription":"/oort/cloud"},{"channel":"/meta/subscribe","clientId":"%","subscription":"/service/oort"},{"channel":"/meta/subscribe","clientId":"%","subscription":"/seti/**"},{"channel":"/meta/subscribe","clientId":"%","subscription":"/**"}]`,
 			answer: `[{"channel":"/oort/cloud","successful":false,"error":"403:denied_by_not_granting:publish_denied"},` +
 				`{"channel":"/service/oort","successful":false,"error":"403:denied_by_not_granting:publish_denied"},` +
