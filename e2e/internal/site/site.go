@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -38,7 +39,10 @@ func MainJob(t *testing.T, s Site) {
 	a, b := apart(t, s)
 	chat(t, "at first", a, b)
 
-	dead := owner(t, s, a.Client)
+	dead, err := owner(t, s, a.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("kill %s", dead)
 	s.Kill(dead)
 	proc.Until(t, patience, "the client of the killed comet is told", func() error {
@@ -80,7 +84,10 @@ type person struct {
 func apart(t *testing.T, s Site) (a, b *person) {
 	t.Helper()
 	a = join(t, s, "a", func(string) bool { return true })
-	home := owner(t, s, a.Client)
+	home, err := owner(t, s, a.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return a, join(t, s, "b", func(comet string) bool { return comet != home })
 }
 
@@ -93,14 +100,17 @@ func join(t *testing.T, s Site, name string, will func(comet string) bool) *pers
 		if err := handshake(c); err != nil {
 			return err
 		}
-		comet := owner(t, s, c)
-		if will(comet) {
+		comet, err := owner(t, s, c)
+		if err == nil && will(comet) {
 			t.Logf("%s is on %s", name, comet)
 			return nil
 		}
-		_, err := c.Disconnect()
+		_, gone := c.Disconnect()
 		c.Close()
-		return fmt.Errorf("the balancer gave %s (%v)", comet, err)
+		if err == nil {
+			err = fmt.Errorf("the balancer gave %s", comet)
+		}
+		return errors.Join(err, gone)
 	})
 	c.MustSubscribe(room)
 	c.Listen()
@@ -116,8 +126,9 @@ func handshake(c *wire.Client) error {
 }
 
 // owner asks every comet, at its own address, whether it knows the client: all but
-// one answer 402. The question changes nothing.
-func owner(t *testing.T, s Site, c *wire.Client) string {
+// one answer 402. The question changes nothing. A comet that has just been started
+// may not listen yet; that is an error too.
+func owner(t *testing.T, s Site, c *wire.Client) (string, error) {
 	t.Helper()
 	var owners []string
 	for name, url := range s.Comets() {
@@ -125,22 +136,22 @@ func owner(t *testing.T, s Site, c *wire.Client) string {
 		ctx, cancel := context.WithTimeout(context.Background(), proc.Patience)
 		a, err := asker.Post(ctx, fmt.Sprintf(`[{"channel":"/meta/unsubscribe","id":"q","clientId":%q,"subscription":"/not/subscribed"}]`, c.ClientID))
 		cancel()
+		asker.Close()
 		if err != nil {
-			t.Fatalf("ask %s: %v", name, err)
+			return "", fmt.Errorf("ask %s: %w", name, err)
 		}
 		reply, err := wire.By(a.Messages, "q")
 		if err != nil {
-			t.Fatalf("ask %s: %v", name, err)
+			return "", fmt.Errorf("ask %s: %w", name, err)
 		}
 		if !strings.HasPrefix(reply.Error, "402:") {
 			owners = append(owners, name)
 		}
-		asker.Close()
 	}
 	if len(owners) != 1 {
-		t.Fatalf("client %s is known to %q, want one comet", c.ClientID, owners)
+		return "", fmt.Errorf("client %s is known to %q, want one comet", c.ClientID, owners)
 	}
-	return owners[0]
+	return owners[0], nil
 }
 
 // chat lets everybody say something and asserts that everybody hears it once. What
