@@ -26,6 +26,7 @@ func newBystanders(t *testing.T, comets []*cloud.Comet) *bystanders {
 	s.to.MustHandshake()
 	s.to.MustSubscribe("/bystanders")
 	s.to.Listen()
+	s.from.Listen()
 	return s
 }
 
@@ -39,9 +40,28 @@ func (s *bystanders) undisturbed(t *testing.T) {
 	if n := s.to.Count("/bystanders", data); n != 1 {
 		t.Errorf("message %s came %d times", data, n)
 	}
-	if f := s.to.Failures(); len(f) > 0 {
+	if f := append(s.to.Failures(), s.from.Failures()...); len(f) > 0 {
 		t.Errorf("a bystander's connects failed: %q", f)
 	}
+}
+
+func refusals(comets []*cloud.Comet, b *cloud.Balancer) float64 {
+	n := b.Refused()
+	for _, m := range comets {
+		n += m.Refused()
+	}
+	return n
+}
+
+// counted wants one more refusal than before.
+func counted(t *testing.T, where string, comets []*cloud.Comet, b *cloud.Balancer, before float64) {
+	t.Helper()
+	proc.Until(t, 5*time.Second, "the refusal by way of the "+where+" is counted", func() error {
+		if refusals(comets, b) == before {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }
 
 // What cannot be a Bayeux request gets an HTTP status and a sentence, the same
@@ -77,7 +97,7 @@ func TestBadRequests(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for where, url := range map[string]string{"comet": comets[0].URL(), "balancer": b.URL()} {
-				refused := comets[0].Refused() + comets[1].Refused() + b.Refused()
+				refused := refusals(comets, b)
 				w := wire.New(t, url)
 				a, err := w.Do(t.Context(), tc.method, "", tc.contentType, []byte(tc.body))
 				if err != nil {
@@ -97,12 +117,7 @@ func TestBadRequests(t *testing.T) {
 						t.Errorf("%s: status %d without a word", where, a.Status)
 					}
 				}
-				proc.Until(t, proc.Patience, where+" counts it", func() error {
-					if comets[0].Refused()+comets[1].Refused()+b.Refused() == refused {
-						return errors.New("no refusal counted")
-					}
-					return nil
-				})
+				counted(t, where, comets, b, refused)
 			}
 		})
 	}
@@ -182,7 +197,7 @@ func TestBadFrames(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for where, url := range map[string]string{"comet": comets[0].URL(), "balancer": b.URL()} {
-				refused := comets[0].Refused() + comets[1].Refused() + b.Refused()
+				refused := refusals(comets, b)
 				s := wire.MustOpen(t, url, "")
 				s.MustHandshake()
 				if err := tc.send(s); err != nil && tc.name != "oversized" {
@@ -197,12 +212,7 @@ func TestBadFrames(t *testing.T) {
 					t.Errorf("%s: closed with %d (%v), want one of %v", where, code, err, tc.codes)
 				}
 				s.Close()
-				proc.Until(t, proc.Patience, where+" counts it", func() error {
-					if comets[0].Refused()+comets[1].Refused()+b.Refused() == refused {
-						return errors.New("no refusal counted")
-					}
-					return nil
-				})
+				counted(t, where, comets, b, refused)
 			}
 		})
 	}

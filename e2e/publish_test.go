@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/halleycomet/halley/e2e/internal/cloud"
@@ -113,7 +112,7 @@ func TestPublishToAKilledCometFails(t *testing.T) {
 	to.MustSubscribe("/chat")
 	to.Listen()
 
-	dead.Signal(syscall.SIGSTOP)
+	dead.Freeze()
 	answered := make(chan wire.Message, 1)
 	failed := make(chan error, 1)
 	go func() {

@@ -2,16 +2,20 @@ package foreign
 
 import (
 	"fmt"
+	"net/http"
+	"regexp"
 	"testing"
 
+	"github.com/halleycomet/halley/e2e/internal/cloud"
 	"github.com/halleycomet/halley/e2e/internal/peer"
 	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/e2e/internal/wire"
 )
 
 // Sticky by cookie: the value that the balancer mints is the one that the fleet
 // adopts.
 func TestStickyByCookie(t *testing.T) {
-	servers, b := fleet(t, 3)
+	servers, b := fleet(t, 3, cloud.NoChecks...)
 	before := counters(servers)
 	all := clients(t, b.URL(), "30", 6)
 	for r := range 5 {
@@ -23,10 +27,53 @@ func TestStickyByCookie(t *testing.T) {
 	}
 }
 
+// The cookie is the key, not the address: a browser that moves keeps its session.
+func TestCookieGoesBeforeAddress(t *testing.T) {
+	servers, b := fleet(t, 3, cloud.NoChecks...)
+	before := counters(servers)
+	const sessions = 6
+	for i := range sessions {
+		first := wire.NewFrom(t, b.URL(), fmt.Sprintf("127.0.35.%d", i+1))
+		id, cookie := handshake(t, first)
+		for j := range 6 {
+			w := wire.NewFrom(t, b.URL(), fmt.Sprintf("127.0.36.%d", j+1))
+			w.ClientID, w.Cookie = id, cookie
+			w.MustConnect()
+		}
+	}
+	made, used, unknown := tally(servers, before)
+	if made != sessions || used < 2 || unknown != 0 {
+		t.Errorf("%d handshakes by %d clients at %d servers, %d answers 402", made, sessions, used, unknown)
+	}
+}
+
+// With the cookie key off, the cookie that a client gets is the fleet's own.
+func TestFleetsOwnCookieIsLeftAlone(t *testing.T) {
+	_, b := fleet(t, 2, append([]string{"--keys", "ip"}, cloud.NoChecks...)...)
+	_, own := handshake(t, wire.New(t, b.URL()))
+	if !regexp.MustCompile(`^BAYEUX_BROWSER=[0-9a-f]{40}$`).MatchString(own) {
+		t.Errorf("the cookie is %s", own)
+	}
+}
+
+// handshake returns the clientId and the cookie, as it is to be sent back.
+func handshake(t *testing.T, w *wire.Client) (clientID, cookie string) {
+	t.Helper()
+	a, err := w.Post(t.Context(), `[{"channel":"/meta/handshake","id":"1","version":"1.0","supportedConnectionTypes":["long-polling"]}]`)
+	if err != nil || !a.Messages[0].Successful {
+		t.Fatalf("handshake: %v", err)
+	}
+	cookies := (&http.Response{Header: a.Header}).Cookies()
+	if len(cookies) != 1 {
+		t.Fatalf("cookies %v, want one", cookies)
+	}
+	return a.Messages[0].ClientID, cookies[0].Name + "=" + cookies[0].Value
+}
+
 // Sticky by address with the cookie key off: the clients keep the fleet's own
 // cookie, which the balancer leaves alone.
 func TestStickyByAddress(t *testing.T) {
-	servers, b := fleet(t, 3, "--keys", "ip")
+	servers, b := fleet(t, 3, append([]string{"--keys", "ip"}, cloud.NoChecks...)...)
 	before := counters(servers)
 	all := clients(t, b.URL(), "31", 6)
 	for r := range 5 {

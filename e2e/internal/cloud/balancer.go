@@ -9,6 +9,11 @@ import (
 	"github.com/halleycomet/halley/e2e/internal/wire"
 )
 
+// NoChecks are flags of a balancer that checks each comet once, at its start. A
+// check is a connect of a session that no comet has, and would be counted with
+// the 402s of clients.
+var NoChecks = []string{"--check-interval", "10m"}
+
 // Balancer is a running cmd/balancer.
 type Balancer struct {
 	*proc.Process
@@ -28,6 +33,7 @@ func (c *Cloud) Balancer(name string, args ...string) *Balancer {
 		"--gossip", "127.0.0.1:0",
 		"--join", strings.Join(c.Seeds, ","),
 		"--path", Path,
+		"--name", name,
 	)
 	b := c.balancer(name, args)
 	c.Seeds = append(c.Seeds, b.Gossip)

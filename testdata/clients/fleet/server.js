@@ -21,10 +21,15 @@ bayeux.addListener('sessionAdded', () => handshakes++);
 const pages = {
     // Which server answered.
     '/hello': (request, response) => response.end('hello from ' + values.name + '\n'),
-    // The request's own body, whatever its size and method.
+    // The request's own body, whatever its size and method, once it is there to its end.
     '/echo': (request, response) => {
-        response.setHeader('X-Method', request.method);
-        request.pipe(response);
+        const chunks = [];
+        request.on('data', chunk => chunks.push(chunk));
+        request.on('end', () => {
+            response.setHeader('X-Method', request.method);
+            chunks.forEach(chunk => response.write(chunk));
+            response.end();
+        });
     },
     // What this server itself has seen, for tests that believe nobody else.
     '/counters': (request, response) => {
