@@ -88,8 +88,8 @@ func (n *node) stop() error {
 	if l == nil {
 		return errStopped
 	}
+	l.cutter.cut() // first: nothing that ends after it can still say goodbye
 	l.listen.Close()
-	l.cutter.cut()
 	l.cancel(errVanish)
 	<-l.ended
 	return nil

@@ -54,7 +54,7 @@ func (d *demo) serve(ctx *fasthttp.RequestCtx) {
 	}
 	if origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin)); origin != "" {
 		if !d.origins.Allows(origin, string(ctx.Request.Header.Host())) {
-			ctx.Error("this origin may not command the demo", fasthttp.StatusForbidden)
+			fail(ctx, "this origin may not command the demo", fasthttp.StatusForbidden)
 			return
 		}
 		origins.Apply(&ctx.Response.Header, origin)
@@ -62,10 +62,18 @@ func (d *demo) serve(ctx *fasthttp.RequestCtx) {
 	d.command(ctx, rest, query)
 }
 
+// fail answers with an error. Unlike ctx.Error it keeps the headers that let a page
+// read it.
+func fail(ctx *fasthttp.RequestCtx, why string, status int) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("text/plain; charset=utf-8")
+	ctx.SetBodyString(why)
+}
+
 func (d *demo) file(ctx *fasthttp.RequestCtx, name, kind string) {
 	body, err := files.ReadFile(name)
 	if err != nil {
-		ctx.Error(err.Error(), fasthttp.StatusInternalServerError)
+		fail(ctx, err.Error(), fasthttp.StatusInternalServerError)
 		return
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderContentSecurityPolicy, pagePolicy)
@@ -82,7 +90,7 @@ func (d *demo) command(ctx *fasthttp.RequestCtx, rest, query string) {
 	case ctx.IsGet() && rest == "comets":
 		body, err := json.Marshal(d.status())
 		if err != nil {
-			ctx.Error(err.Error(), fasthttp.StatusInternalServerError)
+			fail(ctx, err.Error(), fasthttp.StatusInternalServerError)
 			return
 		}
 		ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
@@ -95,7 +103,7 @@ func (d *demo) command(ctx *fasthttp.RequestCtx, rest, query string) {
 		args.Parse(query)
 		d.move(ctx, string(args.Peek("from")))
 	default:
-		ctx.Error("the demo has no such path", fasthttp.StatusNotFound)
+		fail(ctx, "the demo has no such path", fasthttp.StatusNotFound)
 	}
 }
 
@@ -103,7 +111,7 @@ func (d *demo) command(ctx *fasthttp.RequestCtx, rest, query string) {
 func (d *demo) button(ctx *fasthttp.RequestCtx, name, verb string) {
 	at := slices.IndexFunc(d.nodes, func(n *node) bool { return n.name == name })
 	if at < 0 {
-		ctx.Error("no such comet", fasthttp.StatusNotFound)
+		fail(ctx, "no such comet", fasthttp.StatusNotFound)
 		return
 	}
 	var err error
@@ -113,14 +121,14 @@ func (d *demo) button(ctx *fasthttp.RequestCtx, name, verb string) {
 	case "start":
 		err = d.start(d.nodes[at])
 	default:
-		ctx.Error("a comet can be stopped and started", fasthttp.StatusNotFound)
+		fail(ctx, "a comet can be stopped and started", fasthttp.StatusNotFound)
 		return
 	}
 	switch {
 	case errors.Is(err, errRunning), errors.Is(err, errStopped):
-		ctx.Error(err.Error(), fasthttp.StatusConflict)
+		fail(ctx, err.Error(), fasthttp.StatusConflict)
 	case err != nil:
-		ctx.Error(err.Error(), fasthttp.StatusInternalServerError)
+		fail(ctx, err.Error(), fasthttp.StatusInternalServerError)
 	default:
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 	}
@@ -133,7 +141,7 @@ func (d *demo) move(ctx *fasthttp.RequestCtx, from string) {
 		return c.Name == from || c.State != "healthy"
 	})
 	if len(others) == 0 {
-		ctx.Error("no other comet is healthy", fasthttp.StatusConflict)
+		fail(ctx, "no other comet is healthy", fasthttp.StatusConflict)
 		return
 	}
 	to := others[rand.IntN(len(others))]

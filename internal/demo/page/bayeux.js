@@ -30,8 +30,8 @@ class Bayeux {
         pause = advice.interval || 0;
         if (advice.reconnect === 'none') return this.on.state('refused');
         if (reply.successful) {
+          if (action === 'connect') this.on.state('connected');
           action = 'connect';
-          this.on.state('connected');
         } else {
           action = advice.reconnect === 'handshake' ? 'handshake' : action;
           this.on.state(reply.error || 'refused');

@@ -45,9 +45,10 @@ function start() {
     async handshake() {
       $('handshakes').textContent = ++handshakes;
       const reply = client.subscribe(channel); // subscriptions die with a session: ask anew
-      await refresh();
+      if (!holder()) await refresh();
       const comet = holder();
       log(`handshake with ${comet ? comet.name : 'a comet'}`);
+      showHolder();
       if (!(await reply).successful) log('the subscription was refused');
     },
     message(_, data) {
