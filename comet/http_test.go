@@ -1,8 +1,10 @@
 package comet
 
 import (
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/halleycomet/halley/internal/sticky"
 )
@@ -67,6 +69,39 @@ func TestHTTP(t *testing.T) {
 			}
 			if c.status == 200 && c.method != "OPTIONS" && string(r.header.Peek("X-Content-Type-Options")) != "nosniff" {
 				t.Error("no nosniff")
+			}
+		})
+	}
+}
+
+// What fasthttp cannot read as a request is answered and counted, too.
+func TestNotHTTP(t *testing.T) {
+	for _, c := range []struct {
+		name, sent, status string
+		why                Refusal
+	}{
+		{"garbage", "\x16\x03\x01 hello\r\n\r\n", "HTTP/1.1 400 ", RefusedHTTP},
+		{"header too large", "GET /cometd?x=" + strings.Repeat("x", 17<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 431 ", RefusedHeader},
+		{"body too large", "POST /cometd HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "HTTP/1.1 413 ", RefusedTooLarge},
+		{"too slow", "POST /cometd HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[", "HTTP/1.1 408 ", RefusedSlow},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := startTCP(t, func(c *Config) { c.ReadTimeout = 300 * time.Millisecond })
+			conn, err := f.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, c.sent); err != nil {
+				t.Fatal(err)
+			}
+			conn.SetReadDeadline(time.Now().Add(patience))
+			answer := make([]byte, len(c.status))
+			if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != c.status {
+				t.Errorf("answer %q (%v)", answer, err)
+			}
+			if n := f.refusals(c.why); n != 1 {
+				t.Errorf("%s counted %v times", c.why, n)
 			}
 		})
 	}

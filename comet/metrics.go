@@ -24,7 +24,7 @@ func newStats(r *registry) *stats {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "halley", Subsystem: "comet", Name: name, Help: help}, value)
 	}
 	return &stats{
-		sessions: gauge("sessions", "Sessions alive.", func() float64 { return float64(r.count()) }),
+		sessions: gauge("sessions", "Sessions of clients, which other comets are not.", func() float64 { return float64(r.clients()) }),
 		sockets: gauge("websockets", "WebSockets open.", func() float64 {
 			r.mu.RLock()
 			defer r.mu.RUnlock()
@@ -61,8 +61,9 @@ func (s *stats) Collect(ch chan<- prometheus.Metric) {
 // Collector is what the metrics halley_comet_… are scraped from.
 func (s *Server) Collector() prometheus.Collector { return s.stats }
 
-// Sessions counts the sessions that are alive: the load of this comet.
-func (s *Server) Sessions() int { return s.sessions.count() }
+// Sessions counts the sessions of clients, which other comets are not: the load of
+// this comet.
+func (s *Server) Sessions() int { return s.sessions.clients() }
 
 // refused counts a refusal, and tells it to those who debug.
 func (s *Server) refused(why Refusal, fields ...zap.Field) {

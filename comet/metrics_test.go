@@ -39,7 +39,7 @@ halley_comet_publishes_total 1
 # HELP halley_comet_refused_total Requests and frames refused, by reason.
 # TYPE halley_comet_refused_total counter
 halley_comet_refused_total{reason="method"} 1
-# HELP halley_comet_sessions Sessions alive.
+# HELP halley_comet_sessions Sessions of clients, which other comets are not.
 # TYPE halley_comet_sessions gauge
 halley_comet_sessions 2
 # HELP halley_comet_websockets WebSockets open.

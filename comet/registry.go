@@ -7,6 +7,7 @@ type registry struct {
 	mu sync.RWMutex
 	// guarded by mu
 	byID    map[string]*session
+	peers   int // of the sessions
 	sockets map[*socket]struct{}
 	closed  bool          // the comet leaves: nothing is added any more
 	empty   chan struct{} // closed when closed and the last socket has gone
@@ -24,6 +25,9 @@ func (r *registry) add(s *session) bool {
 	defer r.mu.Unlock()
 	if !r.closed {
 		r.byID[s.id] = s
+		if s.peer {
+			r.peers++
+		}
 	}
 	return !r.closed
 }
@@ -31,7 +35,12 @@ func (r *registry) add(s *session) bool {
 func (r *registry) remove(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.byID, s.id)
+	if r.byID[s.id] == s {
+		delete(r.byID, s.id)
+		if s.peer {
+			r.peers--
+		}
+	}
 }
 
 // find returns nil for an unknown id. The session may have ended meanwhile.
@@ -51,10 +60,11 @@ func (r *registry) all() []*session {
 	return all
 }
 
-func (r *registry) count() int {
+// clients counts the sessions that are not those of other comets.
+func (r *registry) clients() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return len(r.byID)
+	return len(r.byID) - r.peers
 }
 
 // addSocket is false when the comet leaves.

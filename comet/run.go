@@ -61,12 +61,15 @@ func (s *Server) leave() {
 // [Server.Handler] for what is under Path.
 func (s *Server) FasthttpServer() *fasthttp.Server {
 	return &fasthttp.Server{
-		Handler:               s.Handler,
-		ErrorHandler:          s.badRequest,
-		ReadBufferSize:        16 << 10, // also the limit of a header, and so of a JSONP request
-		ReadTimeout:           s.cfg.ReadTimeout,
-		IdleTimeout:           s.cfg.IdleTimeout,
-		MaxRequestBodySize:    s.cfg.MaxMessageSize,
+		Handler:        s.Handler,
+		ErrorHandler:   s.badRequest,
+		ReadBufferSize: 16 << 10, // also the limit of a header, and so of a JSONP request
+		ReadTimeout:    s.cfg.ReadTimeout,
+		IdleTimeout:    s.cfg.IdleTimeout,
+		// Twice the limit, which the handler enforces: a body that is a little too
+		// large is read, so that its sender sees the 413, CORS headers and all. One
+		// that is much too large finds the connection closed, perhaps before that.
+		MaxRequestBodySize:    2 * s.cfg.MaxMessageSize,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
 		KeepHijackedConns:     true, // closing sockets is ours

@@ -27,8 +27,12 @@ func TestSocket(t *testing.T) {
 	mustBe(t, c.hear(), `[{"id":"6","channel":"/b","successful":true},{"id":"7","channel":"/service/x","successful":true}]`)
 	c.say(`{"channel":"/meta/unsubscribe","clientId":"%","subscription":"/b","id":"8"}`)
 	mustBe(t, c.hear(), `[{"id":"8","channel":"/meta/unsubscribe","successful":true,"subscription":"/b"}]`)
+	pong := ""
+	c.SetPongHandler(func(data string) error { pong = data; return nil })
+	c.WriteControl(websocket.PingMessage, []byte("are you there"), noDeadline)
 	c.say(`[]`)
 	mustBe(t, c.hear(), `[]`)
+	mustBe(t, pong, "are you there")
 
 	// The heartbeat: answered when its time is over.
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"9","advice":{"timeout":20}}]`)
