@@ -80,3 +80,26 @@ func TestCheckRefusedAndSilent(t *testing.T) {
 		t.Errorf("gone: %s, %v", got, err)
 	}
 }
+
+// A comet of ours is asked with no messages, of which it counts none.
+func TestCheckOfOurs(t *testing.T) {
+	for answer, want := range map[string]checkResult{`[]`: checkOK, `<html>`: checkFailed, ``: checkFailed} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); string(body) != "[]" || r.Method != "POST" {
+				t.Errorf("%s %s", r.Method, body)
+			}
+			io.WriteString(w, answer)
+		}))
+		u, err := parseCometURL(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultConfig()
+		c := newComet(u, "", "", time.Time{})
+		c.gossips = true
+		if got, err := newChecker(&cfg).check(context.Background(), c); got != want {
+			t.Errorf("%q: %s, %v; want %s", answer, got, err, want)
+		}
+		s.Close()
+	}
+}

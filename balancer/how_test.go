@@ -79,7 +79,11 @@ func (c *fakeComet) handle(w http.ResponseWriter, r *http.Request) {
 	var buf bytes.Buffer
 	if r.Method == http.MethodPost && r.ContentLength > 0 && r.ContentLength < 1000 {
 		io.Copy(&buf, r.Body)
-		if strings.Contains(buf.String(), "halleycheck") {
+		if buf.String() == checkOurs {
+			io.WriteString(w, checkOurs)
+			return
+		}
+		if buf.String() == checkOthers {
 			io.WriteString(w, `[{"id":"1","channel":"/meta/connect","successful":false,"error":"402::session_unknown"}]`)
 			return
 		}

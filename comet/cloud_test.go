@@ -126,8 +126,11 @@ func TestPeerHandshake(t *testing.T) {
 			} else {
 				wantEvents(t, cloud, c.event)
 			}
-			if n := f.Sessions(); n != 1 {
-				t.Errorf("%d sessions", n)
+			if n := len(f.Server.sessions.all()); n != 1 {
+				t.Errorf("%d sessions, beside the accepted peer's", n-1)
+			}
+			if n := f.Sessions(); n != 0 {
+				t.Errorf("%d sessions counted, but peers are no clients", n)
 			}
 		})
 	}

@@ -209,7 +209,8 @@ func TestWhoMayCommand(t *testing.T) {
 
 func TestEndsWithNothingLeft(t *testing.T) {
 	// fasthttp's worker pool sleeps for up to 10 s before it sees that it was stopped.
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 	r := start(t, 2)
 	r.until("two are healthy", healthy(2))
 	if err := r.end(); err != nil {
