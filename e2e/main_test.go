@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { proc.Main(m) }
 
 // unknown sums the 402s of the comets: requests that came to a comet which does
-// not hold their session. Read it before and after, and without checks (cloud.NoChecks).
+// not hold their session.
 func unknown(comets []*cloud.Comet) float64 {
 	n := 0.0
 	for _, m := range comets {

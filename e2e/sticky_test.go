@@ -15,9 +15,8 @@ import (
 func TestCookielessClientIsKeptByClientID(t *testing.T) {
 	c := cloud.New(t)
 	comets := c.Comets(3)
-	b := c.Balancer("balancer", cloud.NoChecks...)
+	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	strays := unknown(comets)
 	before := handshakes(comets)
 
 	const sessions, requests = 6, 10
@@ -35,7 +34,7 @@ func TestCookielessClientIsKeptByClientID(t *testing.T) {
 	if total != sessions || used < 2 {
 		t.Errorf("%v handshakes at %d comets, want %d at two or more", total, used, sessions)
 	}
-	if got := unknown(comets) - strays; got != 0 {
+	if got := unknown(comets); got != 0 {
 		t.Errorf("%v requests at the wrong comet", got)
 	}
 }
@@ -45,9 +44,8 @@ func TestCookielessClientIsKeptByClientID(t *testing.T) {
 func TestCookielessSocketIsKeptByAddress(t *testing.T) {
 	c := cloud.New(t)
 	comets := c.Comets(3)
-	b := c.Balancer("balancer", cloud.NoChecks...)
+	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	strays := unknown(comets)
 	before := handshakes(comets)
 
 	const clients = 9
@@ -66,7 +64,7 @@ func TestCookielessSocketIsKeptByAddress(t *testing.T) {
 	if total != clients || used < 2 {
 		t.Errorf("%v handshakes at %d comets, want %d at two or more", total, used, clients)
 	}
-	if got := unknown(comets) - strays; got != 0 {
+	if got := unknown(comets); got != 0 {
 		t.Errorf("%v sockets at the wrong comet", got)
 	}
 }
@@ -76,9 +74,8 @@ func TestCookielessSocketIsKeptByAddress(t *testing.T) {
 func TestSocketBeforeHandshakeMeetsItsSession(t *testing.T) {
 	c := cloud.New(t)
 	comets := c.Comets(3)
-	b := c.Balancer("balancer", cloud.NoChecks...)
+	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	strays := unknown(comets)
 	for i := range 9 {
 		local := fmt.Sprintf("127.0.6.%d", i+1)
 		s := wire.MustOpen(t, b.URL(), local)
@@ -90,7 +87,7 @@ func TestSocketBeforeHandshakeMeetsItsSession(t *testing.T) {
 		s.MustAsk(fmt.Sprintf(`[{"channel":"/meta/connect","id":"c","clientId":%q,"connectionType":"websocket"}]`, a.Messages[0].ClientID), "c")
 		s.Close()
 	}
-	if got := unknown(comets) - strays; got != 0 {
+	if got := unknown(comets); got != 0 {
 		t.Errorf("%v sockets at the wrong comet", got)
 	}
 }
@@ -99,9 +96,8 @@ func TestSocketBeforeHandshakeMeetsItsSession(t *testing.T) {
 func TestCookieKeepsTheUpgrade(t *testing.T) {
 	c := cloud.New(t)
 	comets := c.Comets(3)
-	b := c.Balancer("balancer", cloud.NoChecks...)
+	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	strays := unknown(comets)
 	for i := range 9 {
 		w := wire.NewFrom(t, b.URL(), fmt.Sprintf("127.0.7.%d", i+1))
 		a, err := w.Post(t.Context(), `[{"channel":"/meta/handshake","id":"1","version":"1.0","supportedConnectionTypes":["long-polling","websocket"]}]`)
@@ -121,7 +117,7 @@ func TestCookieKeepsTheUpgrade(t *testing.T) {
 		}
 		s.Close()
 	}
-	if got := unknown(comets) - strays; got != 0 {
+	if got := unknown(comets); got != 0 {
 		t.Errorf("%v sockets at the wrong comet", got)
 	}
 }

@@ -14,11 +14,11 @@ import (
 func TestChat(t *testing.T) {
 	c := cloud.New(t)
 	comets := c.Comets(3)
-	b := c.Balancer("balancer", cloud.NoChecks...)
+	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	before, strays := map[*cloud.Comet]float64{}, map[*cloud.Comet]float64{}
+	before := map[*cloud.Comet]float64{}
 	for _, m := range comets {
-		before[m], strays[m] = m.Handshakes(), m.Unknown()
+		before[m] = m.Handshakes()
 	}
 
 	all := start(t, b.URL(), "20", "/chat/room", clients())
@@ -59,7 +59,7 @@ func TestChat(t *testing.T) {
 	made = 0
 	for _, m := range comets {
 		made += m.Handshakes() - before[m]
-		if n := m.Unknown() - strays[m]; n != 0 {
+		if n := m.Unknown(); n != 0 {
 			t.Errorf("%s answered 402 %v times", m.Name, n)
 		}
 	}
@@ -76,19 +76,15 @@ func TestChat(t *testing.T) {
 func TestBalancerRestart(t *testing.T) {
 	c := cloud.New(t)
 	comets := c.Comets(3)
-	b := c.Balancer("balancer", cloud.NoChecks...)
+	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	strays := map[*cloud.Comet]float64{}
-	for _, m := range comets {
-		strays[m] = m.Unknown()
-	}
 	all := start(t, b.URL(), "21", "/chat/room", kinds())
 	var marks []int
 	for _, p := range all {
 		marks = append(marks, p.Mark())
 	}
 	b.Kill()
-	b = c.Balancer("balancer", append([]string{"--listen", b.Listen}, cloud.NoChecks...)...)
+	b = c.Balancer("balancer", "--listen", b.Listen)
 	for i, p := range all {
 		p.Connected(proc.Patience, marks[i])
 	}
@@ -100,9 +96,8 @@ func TestBalancerRestart(t *testing.T) {
 		}
 	}
 	for _, m := range comets {
-		// One is the new balancer's check.
-		if n := m.Unknown() - strays[m]; n != 1 {
-			t.Errorf("%s answered 402 %v times, want 1", m.Name, n)
+		if n := m.Unknown(); n != 0 {
+			t.Errorf("%s answered 402 %v times", m.Name, n)
 		}
 	}
 }

@@ -34,9 +34,9 @@ func failover(t *testing.T, o peer.Options, net string) (took time.Duration, cli
 		return nil
 	})
 
+	mark = client.Mark()
 	killed := time.Now()
 	dead.Kill()
-	mark = client.Mark()
 	var back int64
 	proc.Until(t, proc.Patience, "a message after the kill", func() error {
 		subscribed := false

@@ -10,8 +10,8 @@ import (
 )
 
 // NoChecks are flags of a balancer that checks each comet once, at its start. A
-// check is a connect of a session that no comet has, and would be counted with
-// the 402s of clients.
+// check of a comet that is not ours is a connect of a session that it does not
+// have, and would be counted with the 402s of clients.
 var NoChecks = []string{"--check-interval", "10m"}
 
 // Balancer is a running cmd/balancer.
