@@ -17,11 +17,11 @@ COPY . .
 RUN ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", "/out/", "./cmd/balancer", "./cmd/comet"]
 
 FROM scratch
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /out/balancer /out/comet /
 # A number, since there is no /etc/passwd to look a name up in; above every user
 # that a system hands out.
 USER 65532:65532
 # Clients; gossip.
 EXPOSE 8080 7946/tcp 7946/udp
 CMD ["/balancer"]
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/balancer /out/comet /
