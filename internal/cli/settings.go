@@ -32,14 +32,14 @@ type Setting struct {
 }
 
 // NoEnv makes the setting a flag (and key of the file) only, and returns it.
-func (s *Setting) NoEnv() *Setting {
-	s.noEnv = true
-	return s
+func (set *Setting) NoEnv() *Setting {
+	set.noEnv = true
+	return set
 }
 
 // env is the name of the setting's variable.
-func (s *Setting) env() string {
-	return "HALLEY_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+func (set *Setting) env() string {
+	return "HALLEY_" + strings.ToUpper(strings.ReplaceAll(set.name, "-", "_"))
 }
 
 // String declares a text; unit stands for it in the help (ADDR, URL, NAME).
