@@ -18,6 +18,7 @@ import (
 type project struct {
 	need  string     // what testenv is asked for
 	sums  []string   // files whose content decides whether it is ready
+	out   string     // what the command makes: the stamp lies in it, and goes with it
 	steps [][]string // one of these commands, tried in order, makes it ready
 	once  sync.Once
 	err   error
@@ -26,11 +27,11 @@ type project struct {
 var npm = [][]string{{"npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"}}
 
 var projects = map[string]*project{
-	"node8":   {need: "node", sums: []string{"package-lock.json"}, steps: npm},
-	"node7":   {need: "node", sums: []string{"package-lock.json"}, steps: npm},
-	"fleet":   {need: "node", sums: []string{"package-lock.json"}, steps: npm},
-	"browser": {need: "node", sums: []string{"package-lock.json"}, steps: npm},
-	"java-oort": {need: "java", sums: []string{"pom.xml", "src/main/java/halley/OortNode.java"}, steps: [][]string{
+	"node8":   {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
+	"node7":   {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
+	"fleet":   {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
+	"browser": {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
+	"java-oort": {need: "java", sums: []string{"pom.xml", "src/main/java/halley/OortNode.java"}, out: "target", steps: [][]string{
 		{"mvn", "-B", "-q", "-o", "package"},
 		{"mvn", "-B", "-q", "package"},
 	}},
@@ -72,7 +73,7 @@ func (p *project) install(path string) error {
 		}
 		want = append(want, text...)
 	}
-	stamp := filepath.Join(path, ".installed")
+	stamp := filepath.Join(path, p.out, ".installed")
 	if have, err := os.ReadFile(stamp); err == nil && bytes.Equal(have, want) {
 		return nil
 	}
