@@ -61,7 +61,7 @@ func finishBody(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	b.conn.SetReadDeadline(time.Now().Add(drainTime))
-	io.CopyN(io.Discard, b, maxDrain)
+	_, _ = io.CopyN(io.Discard, b, maxDrain) // whether it ended is what counts
 	if !b.ended {
 		ctx.SetConnectionClose()
 	}

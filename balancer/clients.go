@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -99,7 +100,7 @@ func (c *clientConn) Close() error {
 func (c *clientConn) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		c.ended.Store(true)
 	case n > 0 && !c.spoke.Load():
 		c.spoke.Store(true)

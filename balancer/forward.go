@@ -141,9 +141,9 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		}
 		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
 		if dialFailed {
-			time.Sleep(redialPause) // a host that is out of reach may be said to be so at once
+			<-time.After(redialPause) // a host that is out of reach may be said to be so at once
 		} else {
-			t.agains++
+			t.resent++
 		}
 	}
 }

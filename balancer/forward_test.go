@@ -35,8 +35,7 @@ func holding(c **fakeComet, held *atomic.Int32) http.HandlerFunc {
 // id of its own poll, at once.
 func TestKillUnderHeldPollBound(t *testing.T) {
 	var held atomic.Int32
-	var a *fakeComet
-	a = newFakeComet(t, "a", nil)
+	a := newFakeComet(t, "a", nil)
 	a.serve(holding(&a, &held))
 	other := newFakeComet(t, "b", ok)
 	b := run(t, quick(), gossipOf(a, other))
@@ -214,8 +213,7 @@ func (timeoutError) Temporary() bool { return true }
 // polls are answered all the same.
 func TestSilentCometReleasesPolls(t *testing.T) {
 	var held atomic.Int32
-	var a *fakeComet
-	a = newFakeComet(t, "a", nil)
+	a := newFakeComet(t, "a", nil)
 	a.serve(holding(&a, &held))
 	b := run(t, quick(), gossipOf(a, newFakeComet(t, "b", ok)))
 	done := make(chan reply, 1)
@@ -256,8 +254,7 @@ func TestTimeout(t *testing.T) {
 // A comet with as many connections as it may have gets no more.
 func TestMaxConns(t *testing.T) {
 	var held atomic.Int32
-	var a *fakeComet
-	a = newFakeComet(t, "a", nil)
+	a := newFakeComet(t, "a", nil)
 	a.serve(holding(&a, &held))
 	cfg := quick()
 	cfg.Limits.MaxConns = 3

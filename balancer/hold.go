@@ -71,11 +71,12 @@ func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, o *outcome) {
 		conn.SetWriteDeadline(time.Now().Add(firstFrame))
 		if _, frame, err := conn.ReadMessage(); err == nil {
 			if messages, err := bayeux.Parse(frame); err == nil {
-				conn.WriteMessage(websocket.TextMessage, appendReplies(nil, messages, o.reply))
+				_ = conn.WriteMessage(websocket.TextMessage, appendReplies(nil, messages, o.reply))
 			}
 		}
+		// Who does not take it is not there.
 		bye := websocket.FormatCloseMessage(int(closeTryLater), "no comet is available")
-		conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
+		_ = conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
 		// The client's own close frame ends it; until then what it still sends must
 		// not turn our close into a reset that swallows the frames before it.
 		conn.SetReadDeadline(time.Now().Add(linger))

@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -151,6 +150,6 @@ func TestSilentUpgradeWithoutComet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reset(conn.NetConn().(net.Conn))
+	reset(conn.NetConn())
 	b.until("the socket is gone", func() bool { return b.clients.len() == 0 && b.ownSockets.Load() == 0 })
 }

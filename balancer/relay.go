@@ -112,7 +112,7 @@ func newAnswerBody(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, length i
 	framing := fasthttp.AcquireResponse()
 	framing.StreamBody = true
 	framing.Header.SetContentLength(length)
-	framing.ReadBody(br, 0) // cannot fail: a streamed body is read later
+	_ = framing.ReadBody(br, 0) // cannot fail: a streamed body is read later
 	return &answerBody{
 		client: ctx.Conn(), w: w, limits: limits, header: &ctx.Response.Header,
 		framing: framing, src: framing.BodyStream(), release: release, chunked: length == bodyChunked,
@@ -127,10 +127,10 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	now := time.Now()
 	b.w.conn.SetReadDeadline(now.Add(b.limits.ConnectTimeout))
 	n, err := b.src.Read(p)
-	if err == io.EOF && b.chunked && b.w.ended {
+	if errors.Is(err, io.EOF) && b.chunked && b.w.ended {
 		err = io.ErrUnexpectedEOF // fasthttp takes an end between two chunks for the end
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		b.ended = true
 		for _, name := range b.header.PeekTrailerKeys() {
 			b.header.SetBytesKV(name, b.framing.Header.PeekBytes(name))
@@ -149,7 +149,7 @@ func (b *answerBody) Close() error {
 	if b.release == nil {
 		return nil
 	}
-	b.framing.CloseBodyStream()
+	_ = b.framing.CloseBodyStream() // it closes nothing, and cannot fail
 	fasthttp.ReleaseResponse(b.framing)
 	b.release(b.ended)
 	b.release = nil
@@ -168,7 +168,7 @@ func (b *answerBody) untilClose(ctx *fasthttp.RequestCtx) {
 		defer b.Close()
 		conn.SetWriteDeadline(time.Now().Add(b.limits.WriteTimeout))
 		if _, err := conn.Write(head); err == nil {
-			io.Copy(conn, onlyReader{b})
+			_, _ = io.Copy(conn, onlyReader{b}) // the end of the connection tells all there is to tell
 		}
 	})
 }

@@ -13,8 +13,6 @@ const (
 	// once: a publish, a message to a service, any other request that is not safe by
 	// its HTTP method, and a body that was passed on as it came.
 	once
-
-	effects = int(once) + 1
 )
 
 // verdict is what follows from a failure.
@@ -41,7 +39,7 @@ const maxAgain = 2
 
 // trial is what has been tried so far with one comet.
 type trial struct {
-	agains  int           // how often the request was sent again
+	resent  int           // how often the request was sent again
 	dialing time.Duration // for how long the dials have been failing
 }
 
@@ -58,11 +56,11 @@ func afterFailure(s stage, e effect, t trial, redial time.Duration) verdict {
 		}
 		return elsewhere
 	case stageUnsent:
-		if t.agains < maxAgain {
+		if t.resent < maxAgain {
 			return again
 		}
 	case stageSent, stageAnswering:
-		if e == repeatable && t.agains < maxAgain {
+		if e == repeatable && t.resent < maxAgain {
 			return again
 		}
 	case stageDown:

@@ -7,7 +7,7 @@ import (
 
 func TestAfterFailure(t *testing.T) {
 	const redial = time.Second
-	fresh, tried := trial{}, trial{agains: maxAgain, dialing: redial}
+	fresh, tried := trial{}, trial{resent: maxAgain, dialing: redial}
 	// The verdicts for: repeatable and once, the first time; then after all trials.
 	want := [stages][4]verdict{
 		stageRefused:     {elsewhere, elsewhere, elsewhere, elsewhere},
@@ -32,7 +32,7 @@ func TestAfterFailure(t *testing.T) {
 		}
 	}
 	// A comet is dialled for as long as its dials fail, however often it broke before.
-	if v := afterFailure(stageDialTimeout, once, trial{agains: maxAgain, dialing: redial - 1}, redial); v != again {
+	if v := afterFailure(stageDialTimeout, once, trial{resent: maxAgain, dialing: redial - 1}, redial); v != again {
 		t.Errorf("a dial within the time for dialling again: %v", v)
 	}
 }

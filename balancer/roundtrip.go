@@ -233,7 +233,7 @@ func (w *wire) await(wait time.Duration, may func() *failure) *failure {
 		return &failure{stage: why, err: errWoken}
 	case errors.Is(err, os.ErrDeadlineExceeded) && !w.cut:
 		return &failure{stage: stageTimeout, err: fmt.Errorf("no answer within %v", wait)}
-	case err == io.EOF && w.unacked():
+	case errors.Is(err, io.EOF) && w.unacked():
 		// The end came with nothing of this request acknowledged: the comet closed
 		// the connection before it could read any of it. After a reset one cannot be
 		// sure: the acknowledgement may not have been sent when it happened.

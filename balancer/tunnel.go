@@ -82,7 +82,7 @@ func (t *tunnel) toClient(answer, frames []byte, comet *source) {
 		if code == 0 {
 			code = closeRestart // the comet is gone without a word
 		}
-		t.client.Write(closeFrame(code))
+		_, _ = t.client.Write(closeFrame(code)) // it ends in any case
 	}
 	t.comet.Close()
 	closeWrite(t.client)
@@ -134,7 +134,7 @@ func (t *tunnel) abandon() {
 // closeWrite says that no more will be written.
 func closeWrite(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
+		_ = half.CloseWrite() // fails when it has ended already
 		return
 	}
 	c.Close()

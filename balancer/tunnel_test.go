@@ -182,7 +182,7 @@ func TestTunnelIsRaw(t *testing.T) {
 	}
 	// The client's end is seen by the comet, and what the comet still says arrives.
 	client.(*net.TCPConn).CloseWrite()
-	if n, err := comet.Read(buf); err != io.EOF {
+	if n, err := comet.Read(buf); !errors.Is(err, io.EOF) {
 		t.Errorf("%d %v", n, err)
 	}
 	last := frame(8, true, nil, false)

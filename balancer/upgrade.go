@@ -39,7 +39,7 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx) pass {
 			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(b.cfg.Cookie.setCookie(d.setCookie)))
 		}
 		answer = append(answer, "\r\n"...)
-		br.Discard(len(head))
+		_, _ = br.Discard(len(head)) // what was peeked at is there
 		rest, _ := br.Peek(br.Buffered())
 		frames := append(append([]byte(nil), rest...), w.rest()...)
 		putReader(br)

@@ -241,7 +241,7 @@ func (u *upstream) conns() int {
 func (w *wire) Read(p []byte) (int, error) {
 	if w.first == nil {
 		n, err := w.conn.Read(p)
-		w.ended = err == io.EOF
+		w.ended = errors.Is(err, io.EOF)
 		return n, err
 	}
 	n := copy(p, w.first.bytes()[w.taken:])

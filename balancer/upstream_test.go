@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -293,12 +294,12 @@ func TestSource(t *testing.T) {
 	}
 	c.free()
 	w.conn.SetReadDeadline(past)
-	if _, err := w.src.next(); err == nil || !err.(net.Error).Timeout() {
+	if _, err := w.src.next(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("deadline: %v", err)
 	}
 	w.conn.SetReadDeadline(time.Time{})
 	other.Close()
-	if _, err := w.src.next(); err != io.EOF {
+	if _, err := w.src.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("end: %v", err)
 	}
 	w.close()
@@ -312,7 +313,7 @@ func TestSource(t *testing.T) {
 	if c, err := s.next(); err != nil || string(c.bytes()) != "hello" {
 		t.Errorf("pipe: %v", err)
 	}
-	if _, err := s.next(); err != io.EOF {
+	if _, err := s.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("end of pipe: %v", err)
 	}
 }
