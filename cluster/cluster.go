@@ -81,7 +81,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 
 	k := &keeper{
 		inbox: c.inbox, hub: c.hub, logs: c.logs, doubleAfter: c.cfg.DoubleAfter,
-		markSynced: make(chan struct{}, 1), synced: c.synced, table: newTable(c.cfg.GoneLimit),
+		markSynced: make(chan struct{}, 1), synced: c.synced, flushes: make(chan chan struct{}),
+		table: newTable(c.cfg.GoneLimit),
 	}
 	r := &rejoiner{
 		cfg: &c.cfg, own: g.bound, self: addr, view: c.View, lookup: lookup, dial: g.join,
@@ -103,7 +104,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	g.transport.stopDials()
 	work.Wait()
 	if !errors.Is(context.Cause(ctx), ErrVanish) {
-		c.goodbye(g)
+		c.goodbye(g, k)
 	}
 	err = g.stop()
 	stopKeeping()
@@ -111,11 +112,21 @@ func (c *Cluster) Run(ctx context.Context) error {
 	return err
 }
 
+// settleShare is the part of LeaveTimeout, one in so many, that streams which others
+// hold open can take from the goodbye.
+const settleShare = 4
+
 // goodbye announces Leaving, so that the others take what follows for a departure
 // and not for a failure, and departs.
-func (c *Cluster) goodbye(g *gossip) {
+func (c *Cluster) goodbye(g *gossip, k *keeper) {
 	deadline := time.Now().Add(c.cfg.LeaveTimeout)
 	c.SetState(Leaving)
+	// From here on, who exchanges state with this node hears that it is leaving. Who
+	// has begun already may have heard that it is up, and is itself not known here
+	// before the exchange ends: without the wait it would get no goodbye.
+	g.tell(0)
+	g.transport.settle(c.cfg.LeaveTimeout / settleShare)
+	k.flush()
 	others := c.View().liveAddrs()
 	delete(others, g.addr())
 	g.bid(c.self.node.wire(), slices.Collect(maps.Keys(others)))

@@ -20,7 +20,9 @@
 //
 //   - A node that stops answering is Failed in the views of the others after about
 //     a second with the default timings; one that leaves in order is Left at once,
-//     or Failed at once where its goodbye was lost.
+//     or Failed where its goodbye was lost. The goodbye waits, for a quarter of
+//     Config.LeaveTimeout at most, for exchanges of state that others have begun, so
+//     that it reaches also who is just joining.
 //   - Lost nodes are looked for without end. memberlist forgets a node that it gave
 //     up; here every node goes on dialling its join list, names resolved anew each
 //     time, and the members it lost. A seed that comes back without a join list is

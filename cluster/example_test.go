@@ -24,7 +24,7 @@ func Example() {
 	show(balancer.View())
 	stopComet()
 	for view := range balancer.Watch(context.Background()) {
-		if view.Nodes[1].State == cluster.Left {
+		if !view.Nodes[1].State.Live() { // left, or failed where its goodbye was lost
 			show(view)
 			break
 		}

@@ -21,10 +21,11 @@ type gossip struct {
 	list      *memberlist.Memberlist
 	transport *transport
 	bound     netip.AddrPort
+	began     time.Time
 	slowest   time.Duration // how long a probe can take
 	patience  time.Duration // how long a probe waits before it asks others
 
-	failing atomic.Int64 // when a probe last failed to get a direct answer, unix nanoseconds
+	failing atomic.Int64 // when a probe last got no direct answer, nanoseconds after began; 0: never
 }
 
 // delegate answers memberlist's questions and takes its news. It is called under
@@ -93,7 +94,7 @@ func startGossip(ctx context.Context, cfg *Config, d delegate, out *logs, reach 
 	}
 	t.start()
 	g := &gossip{
-		transport: t, bound: bound,
+		transport: t, bound: bound, began: time.Now(),
 		slowest: cfg.ProbeInterval * time.Duration(cfg.MaxSlowdown), patience: cfg.ProbeTimeout,
 	}
 	if g.list, err = memberlist.Create(g.settings(cfg, d, logger)); err != nil {
@@ -123,7 +124,7 @@ func (g *gossip) settings(cfg *Config, d delegate, logger *log.Logger) *memberli
 	}
 	// Asked when a probe got no direct answer; stop wants to know when that was.
 	m.DisableTcpPingsForNode = func(string) bool {
-		g.failing.Store(time.Now().UnixNano())
+		g.failing.Store(int64(time.Since(g.began)))
 		return false
 	}
 	return m
@@ -167,13 +168,16 @@ func (g *gossip) leave(wait time.Duration) error {
 }
 
 // stop ends everything and waits for what memberlist leaves running: streams, whose
-// connections are closed, and a probe in flight, which only time ends.
+// connections are closed, and a probe in flight, which only time ends: memberlist
+// has nothing to cancel it with, nor a word for its end.
 func (g *gossip) stop() error {
 	err := g.list.Shutdown()
 	g.transport.drain(time.Second)
-	time.Sleep(g.patience)
+	timer := time.NewTimer(g.patience)
+	<-timer.C
 	if failed := g.failing.Load(); failed != 0 {
-		time.Sleep(time.Until(time.Unix(0, failed).Add(g.slowest)))
+		timer.Reset(time.Until(g.began.Add(time.Duration(failed) + g.slowest)))
+		<-timer.C
 	}
 	return err
 }

@@ -17,6 +17,7 @@ type keeper struct {
 	doubleAfter time.Duration
 	markSynced  chan struct{} // a token: close synced once what was pending is published
 	synced      chan struct{}
+	flushes     chan chan struct{} // closed in return once what was pending is published
 
 	// Owned by the goroutine of run.
 	table    *table
@@ -27,6 +28,7 @@ type keeper struct {
 func (k *keeper) run(ctx context.Context) {
 	var double <-chan time.Time // set while two nodes of one name are watched
 	for {
+		var flushed chan struct{}
 		sync, ended := false, false
 		select {
 		case <-ctx.Done():
@@ -35,8 +37,12 @@ func (k *keeper) run(ctx context.Context) {
 		case <-double:
 		case <-k.markSynced:
 			sync = true
+		case flushed = <-k.flushes:
 		}
 		k.take()
+		if flushed != nil {
+			close(flushed)
+		}
 		if sync && !k.isSynced {
 			k.isSynced = true
 			close(k.synced)
@@ -46,6 +52,14 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		double = k.watchDoubles()
 	}
+}
+
+// flush returns when all that was put into the inbox before is in the view. It may
+// be called by any goroutine while run runs.
+func (k *keeper) flush() {
+	done := make(chan struct{})
+	k.flushes <- done
+	<-done
 }
 
 // take applies what is pending and publishes a view if anything changed.

@@ -89,7 +89,7 @@ func (t *transport) track(raw net.Conn, inbound bool) (net.Conn, error) {
 		}
 		t.inbound++
 	}
-	conn := &trackedConn{Conn: raw, owner: t, inbound: inbound}
+	conn := &trackedConn{Conn: raw, owner: t, inbound: inbound, closed: make(chan struct{})}
 	t.conns[conn] = struct{}{}
 	return conn, nil
 }
@@ -112,11 +112,15 @@ type trackedConn struct {
 	owner   *transport
 	inbound bool
 	once    sync.Once
+	closed  chan struct{} // closed by the first Close
 }
 
 func (c *trackedConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { c.owner.forget(c) })
+	c.once.Do(func() {
+		c.owner.forget(c)
+		close(c.closed)
+	})
 	return err
 }
 
@@ -188,6 +192,28 @@ func (t *transport) Shutdown() error {
 	close(t.done)
 	t.acceptor.Wait()
 	return err
+}
+
+// settle waits until memberlist has let go of the accepted streams that it has now,
+// at most for limit. Streams that come later are not waited for.
+func (t *transport) settle(limit time.Duration) {
+	t.mu.Lock()
+	var open []*trackedConn
+	for conn := range t.conns {
+		if conn.inbound {
+			open = append(open, conn)
+		}
+	}
+	t.mu.Unlock()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for _, conn := range open {
+		select {
+		case <-conn.closed:
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // drain waits until memberlist has let go of every connection, at most for limit.
