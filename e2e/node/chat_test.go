@@ -84,7 +84,7 @@ func TestBalancerRestart(t *testing.T) {
 		marks = append(marks, p.Mark())
 	}
 	b.Kill()
-	b = c.Balancer("balancer", "--listen", b.Listen)
+	c.Balancer("balancer", "--listen", b.Listen)
 	for i, p := range all {
 		p.Connected(proc.Patience, marks[i])
 	}
