@@ -109,12 +109,12 @@ func (b *bench) check(ctx context.Context, c *comet) (checkResult, error) {
 	mood := b.mood[c.addr]
 	b.calls[c.addr]++
 	b.mu.Unlock()
-	switch mood {
-	case nil:
+	switch {
+	case mood == nil:
 		return checkOK, nil
-	case errRefused:
+	case errors.Is(mood, errRefused):
 		return checkRefused, mood
-	case errSilent:
+	case errors.Is(mood, errSilent):
 		select {
 		case <-time.After(b.fleet.cfg.CheckTimeout):
 		case <-ctx.Done():

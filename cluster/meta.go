@@ -131,7 +131,7 @@ func (n *Node) check() error {
 
 func checkName(s string) error {
 	if s == "" || len(s) > 128 || !made(s, "._-:") {
-		return fmt.Errorf("%q is not 1 to 128 letters, digits, or . _ - :", s)
+		return fmt.Errorf("%q is not made of 1 to 128 letters, digits and the characters . _ - and colon", s)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -312,7 +313,7 @@ func (c *wsClient) closed() int {
 	c.SetReadDeadline(time.Now().Add(patience))
 	for {
 		if _, _, err := c.ReadMessage(); err != nil {
-			if e, ok := err.(*websocket.CloseError); ok {
+			if e := (*websocket.CloseError)(nil); errors.As(err, &e) {
 				return e.Code
 			}
 			c.tb.Fatalf("no close frame: %v", err)

@@ -63,7 +63,7 @@ func (c *Client) dialSocket(ctx context.Context) (*socket, error) {
 			return nc, err
 		},
 	}
-	conn, resp, err := d.DialContext(ctx, c.socketURL, c.cfg.Header.Clone())
+	conn, resp, err := d.DialContext(ctx, c.socketURL, c.cfg.Header.Clone()) //nolint:bodyclose // what is left of a refused upgrade's body is in memory
 	if stop != nil && !stop() && err == nil {
 		conn.Close()
 		err = context.Cause(ctx)

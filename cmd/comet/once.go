@@ -33,7 +33,7 @@ func (o *once) run(ctx context.Context, timeout time.Duration, c *client.Client,
 	select {
 	case err := <-o.result:
 		stop()
-		<-ended
+		<-ended //nolint:errcheck // it says no more than the result does
 		return err
 	case err := <-ended:
 		// The callbacks have all been called by now.

@@ -84,7 +84,7 @@ func (a *Admin) Serve(ctx context.Context, ln net.Listener) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
-	<-ended
+	<-ended //nolint:errcheck // it says that it was shut down
 	return err
 }
 
