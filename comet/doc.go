@@ -50,6 +50,7 @@
 //	400, 1007   no JSON in UTF-8, or no messages; a protocol field twice in one
 //	400, 1008   a handshake that is not alone
 //	413, 1009   larger than MaxMessageSize; 431 for the header of a request
+//	1002        bytes that are no frames of a WebSocket client
 //	1003        a binary message
 //	403         an Origin that is not allowed, for every method and for upgrades
 //	404, 405    another path, another method than GET, POST, OPTIONS

@@ -19,6 +19,7 @@ const (
 	RefusedPath      Refusal = "path"                // [404] not under Path
 	RefusedOrigin    Refusal = "origin"              // [403]
 	RefusedBinary    Refusal = "binary_frame"        // [1003]
+	RefusedFrame     Refusal = "frame"               // [1002] not the frames of a WebSocket client
 	RefusedPeerPlain Refusal = "peer_not_plain"      // an Oort handshake with an Origin header or over JSONP
 	RefusedPeer      Refusal = "peer"                // an Oort handshake that the cloud denied
 	RefusedLeaving   Refusal = "leaving"             // the comet is going away

@@ -58,8 +58,11 @@ func (s *Server) serveSocket(conn *websocket.Conn, deflate, plain bool) {
 	if session := k.attached(); session != nil {
 		session.unbind(k)
 	}
-	if errors.Is(err, websocket.ErrReadLimit) {
+	switch {
+	case errors.Is(err, websocket.ErrReadLimit):
 		s.refused(RefusedTooLarge)
+	case isViolation(err):
+		s.refused(RefusedFrame, zap.Error(err))
 	}
 	// A close frame, ours or the answer to the client's, still leaves.
 	k.shut(k.ended())
@@ -169,6 +172,13 @@ func (s *Server) holdOnSocket(x *exchange, c connect) {
 func (s *Server) refuseFrame(k *socket, why Refusal, code int, text string) {
 	s.refused(why, zap.Stringer("remote", k.conn.RemoteAddr()))
 	k.close(code, text)
+}
+
+// isViolation tells bytes that are no WebSocket frames, which the library has
+// answered with a close frame, from a connection that ended.
+func isViolation(err error) bool {
+	var closed *websocket.CloseError
+	return !isNetwork(err) && !errors.As(err, &closed) && !errors.Is(err, io.EOF)
 }
 
 func isNetwork(err error) bool {

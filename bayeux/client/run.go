@@ -113,7 +113,7 @@ func (r *runner) handshakeOver(ctx context.Context, usable []Transport) decision
 		return decision{step: stepStop, reason: ReasonNoTransport, err: err}
 	}
 	s := r.session()
-	r.log.Info("bayeux client: session", zap.String("client_id", s.id), zap.String("transport", string(r.over)))
+	r.log.Info("bayeux client: session", zap.String("session", shortID(s.id)), zap.String("transport", string(r.over)))
 	select {
 	case <-s.handled:
 	case <-ctx.Done():
@@ -261,7 +261,7 @@ func (r *runner) lost(err error) {
 	if s == nil {
 		return
 	}
-	r.log.Info("bayeux client: session is over", zap.String("client_id", s.id), zap.Error(err))
+	r.log.Info("bayeux client: session is over", zap.String("session", shortID(s.id)), zap.Error(err))
 	if tell := r.c.cfg.OnDisconnect; tell != nil {
 		r.c.change(func() { tell(err) })
 	}
@@ -314,3 +314,7 @@ func count(set map[Transport]bool) (n int) {
 	}
 	return n
 }
+
+// shortID is as much of a clientId as a log may show: enough to find the session
+// and the comet that made it, too little to speak for it.
+func shortID(id string) string { return id[:min(len(id), 12)] }
