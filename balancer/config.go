@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/internal/origins"
 	"go.uber.org/zap"
 )
@@ -52,7 +53,7 @@ type Config struct {
 	Keys Keys
 
 	// Cookie is the browser cookie that pins a client. Defaults are CometD's.
-	Cookie Cookie
+	Cookie bayeux.Cookie
 
 	// TrustedProxies lists the networks (CIDR, or single addresses) whose
 	// X-Forwarded-For is believed: the client is then the rightmost address that is
@@ -103,7 +104,7 @@ func DefaultConfig() Config {
 		Path:            "/cometd",
 		Place:           PlaceAuto,
 		Keys:            Keys{ClientID: true, Cookie: true, IP: true},
-		Cookie:          DefaultCookie(),
+		Cookie:          bayeux.DefaultCookie(),
 		CheckInterval:   time.Second,
 		RecheckInterval: 250 * time.Millisecond,
 		CheckTimeout:    2 * time.Second,
@@ -177,6 +178,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Cookie.validate(), c.Limits.validate())
+	errs = append(errs, c.Cookie.Validate(), c.Limits.validate())
 	return errors.Join(errs...)
 }

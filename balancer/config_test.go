@@ -3,6 +3,8 @@ package balancer
 import (
 	"strings"
 	"testing"
+
+	"github.com/halleycomet/halley/bayeux"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -24,7 +26,7 @@ func TestValidateNamesAll(t *testing.T) {
 	c.Origins = []string{"nowhere"}
 	c.CheckInterval, c.RecheckInterval, c.CheckTimeout = 0, -1, 0
 	c.Fall, c.Rise, c.HandshakeRate = 0, -1, 0
-	c.Cookie = Cookie{Name: "a b", Domain: "a;b", Path: "x", SameSite: "none", Partitioned: true}
+	c.Cookie = bayeux.Cookie{Name: "a b", Domain: "a;b", Path: "x", SameSite: "none", Partitioned: true}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("valid")

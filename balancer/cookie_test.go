@@ -71,24 +71,6 @@ func TestRewriteCookie(t *testing.T) {
 	}
 }
 
-func TestSetCookie(t *testing.T) {
-	plain := DefaultCookie()
-	full := Cookie{Name: "B", Domain: "a.example", Path: "/x", MaxAge: 60, Secure: true, HTTPOnly: true, SameSite: "None", Partitioned: true}
-	for _, c := range []struct {
-		cookie Cookie
-		want   string
-	}{
-		{plain, "BAYEUX_BROWSER=v; Path=/; HttpOnly"},
-		{full, "B=v; Domain=a.example; Path=/x; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned"},
-		{Cookie{Name: "B"}, "B=v; Max-Age=0"},
-	} {
-		if got := c.cookie.setCookie("v"); got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
-		}
-	}
-}
-
-// others lists the cookies that are not called name, less the blanks around them.
 func others(header, name string) (out []string) {
 	for pair := range strings.SplitSeq(header, ";") {
 		n, _, ok := strings.Cut(pair, "=")

@@ -173,7 +173,7 @@ func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx) pass {
 	return func(w *wire, d decision, end func()) *failure {
 		fail := relay(ctx, w, getReader(w), &b.cfg.Limits, end)
 		if fail == nil && d.setCookie != "" {
-			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, b.cfg.Cookie.setCookie(d.setCookie))
+			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, b.cfg.Cookie.SetCookie(d.setCookie))
 		}
 		return fail
 	}

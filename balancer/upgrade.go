@@ -36,7 +36,7 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx) pass {
 		}
 		answer := append([]byte(nil), head[:len(head)-2]...)
 		if d.setCookie != "" {
-			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(b.cfg.Cookie.setCookie(d.setCookie)))
+			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(b.cfg.Cookie.SetCookie(d.setCookie)))
 		}
 		answer = append(answer, "\r\n"...)
 		_, _ = br.Discard(len(head)) // what was peeked at is there

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/internal/origins"
 	"github.com/halleycomet/halley/internal/sticky"
 )
@@ -80,7 +81,7 @@ type Config struct {
 	Origins []string
 
 	// Cookie holds the name and attributes of the cookie that pins a browser.
-	Cookie Cookie
+	Cookie bayeux.Cookie
 
 	// Compression [compression] lets WebSocket clients negotiate
 	// permessage-deflate; only large frames are compressed then. Default on.
@@ -122,7 +123,7 @@ func DefaultConfig() Config {
 		MaxQueueBytes:          4 << 20,
 		PeerQueueFactor:        16,
 		DuplicateConnectStatus: 500,
-		Cookie:                 DefaultCookie(),
+		Cookie:                 bayeux.DefaultCookie(),
 		Compression:            true,
 		WriteTimeout:           10 * time.Second,
 		SocketIdleTimeout:      5 * time.Minute,
@@ -182,6 +183,6 @@ func (c *Config) Validate() error {
 	if _, err := origins.Parse(c.Origins); err != nil {
 		bad("origins", "%w", err)
 	}
-	errs = append(errs, c.Cookie.validate()...)
+	errs = append(errs, c.Cookie.Validate())
 	return errors.Join(errs...)
 }

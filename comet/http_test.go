@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
@@ -155,7 +156,7 @@ func TestCookie(t *testing.T) {
 	mustHold(t, r.body, `"successful":true`)
 
 	f = start(t, func(c *Config) {
-		c.Cookie = Cookie{Name: "HALLEY", Domain: "example", Path: "/x", MaxAge: 60, Secure: true, Partitioned: true, SameSite: "None"}
+		c.Cookie = bayeux.Cookie{Name: "HALLEY", Domain: "example", Path: "/x", MaxAge: 60, Secure: true, Partitioned: true, SameSite: "None"}
 	})
 	cookie = string(f.request("POST", "/cometd", handshakeBody).header.PeekCookie("HALLEY"))
 	for _, part := range []string{"max-age=60", "domain=example", "path=/x", "secure", "SameSite=None", "Partitioned"} {
@@ -171,7 +172,7 @@ func TestCookie(t *testing.T) {
 func TestValidateReportsEveryMistake(t *testing.T) {
 	cfg := Config{
 		Path: "cometd/", Tag: "short", Interval: -1, Origins: []string{"x"},
-		Cookie: Cookie{Name: "a b", Domain: "x;y", SameSite: "Maybe", Partitioned: true},
+		Cookie: bayeux.Cookie{Name: "a b", Domain: "x;y", SameSite: "Maybe", Partitioned: true},
 	}
 	err := cfg.Validate()
 	if err == nil {

@@ -35,7 +35,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 		defer f()
 	}
 	if x.shook {
-		s.cfg.Cookie.mint(ctx, s.nameTag)
+		s.mint(ctx, s.nameTag)
 	}
 	var waiting []*outgoing
 	for _, c := range x.connects {

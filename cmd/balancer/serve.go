@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 
 	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +14,7 @@ import (
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/admin"
 	"github.com/halleycomet/halley/internal/cli"
+	"github.com/halleycomet/halley/internal/node"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
@@ -26,7 +26,7 @@ func serveCommand() cli.Command {
 		Declare: func(s *cli.Settings) cli.Action {
 			set := declareServe(s)
 			return cli.Action{Check: set.check, Run: func(ctx context.Context, call cli.Call) error {
-				log := cli.NewLogger(call.Stderr, *set.logLevel)
+				log := cli.NewLogger(call.Stderr, *set.LogLevel)
 				defer log.Sync()
 				n, err := assemble(set, log)
 				if err != nil {
@@ -38,7 +38,7 @@ func serveCommand() cli.Command {
 	}
 }
 
-// node is a balancer with everything around it. The parts are made in this order,
+// process is a balancer with everything around it. The parts are made in this order,
 // each knowing those before it:
 //
 //	1 listener     clients come in here
@@ -49,37 +49,31 @@ func serveCommand() cli.Command {
 //	3 balancer ──▶ comets
 //	    │
 //	4 admin        health, readiness, metrics, the comets (with --admin only)
-type node struct {
+type process struct {
 	set *settings
 	log *zap.Logger
 
-	listener      net.Listener
-	members       *cluster.Cluster // nil without gossip
-	balancer      *balancer.Balancer
-	admin         *admin.Admin // nil without an admin address
-	adminListener net.Listener
+	listeners node.Listeners
+	members   *cluster.Cluster // nil without gossip
+	balancer  *balancer.Balancer
+	admin     *admin.Admin // nil without an admin address
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
-func assemble(set *settings, log *zap.Logger) (*node, error) {
-	n := &node{set: set, log: log}
+func assemble(set *settings, log *zap.Logger) (*process, error) {
+	n := &process{set: set, log: log}
 	if err := n.makeParts(); err != nil {
-		n.closeListeners()
+		n.listeners.Close()
 		return nil, err
 	}
 	return n, nil
 }
 
-func (n *node) makeParts() (err error) {
-	if n.listener, err = cli.Listen("listen", n.set.listen); err != nil {
+func (n *process) makeParts() (err error) {
+	if n.listeners, err = n.set.Bind(); err != nil {
 		return err
 	}
-	if n.set.admin != "" {
-		if n.adminListener, err = cli.Listen("admin", n.set.admin); err != nil {
-			return err
-		}
-	}
-	if err = n.makeMembers(); err != nil {
+	if n.members, err = n.set.Member(cluster.RoleBalancer, string(sticky.NewTag()), "", n.log); err != nil {
 		return err
 	}
 	cfg := n.set.balancer
@@ -91,42 +85,16 @@ func (n *node) makeParts() (err error) {
 	if n.balancer, err = balancer.New(cfg, members); err != nil {
 		return err
 	}
-	if n.set.admin != "" {
+	if n.listeners.Admin != nil {
 		n.admin = admin.New(admin.Config{
-			Token: n.set.adminToken, Ready: n.ready, Metrics: n.metrics(),
+			Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics(),
 			JSON: map[string]func() any{"/comets": func() any { return n.balancer.Comets() }},
 		})
 	}
 	return nil
 }
 
-func (n *node) makeMembers() (err error) {
-	if !n.set.gossips() {
-		return nil
-	}
-	cfg := n.set.member(string(sticky.NewTag()))
-	cfg.Log = n.log
-	if cfg.Bind, err = cli.NodeAddr(cfg.Bind); err != nil {
-		return fmt.Errorf("gossip: %w", err)
-	}
-	if cfg.Advertise == "" && cli.Unspecified(cfg.Bind) {
-		if cfg.Advertise, err = cli.ReachableAddr(cfg.Bind); err != nil {
-			return fmt.Errorf("gossip-advertise: %w", err)
-		}
-	}
-	n.members, err = cluster.New(cfg)
-	return err
-}
-
-func (n *node) closeListeners() {
-	for _, ln := range []net.Listener{n.listener, n.adminListener} {
-		if ln != nil {
-			ln.Close()
-		}
-	}
-}
-
-func (n *node) metrics() prometheus.Gatherer {
+func (n *process) metrics() prometheus.Gatherer {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(n.balancer.Collectors()...)
@@ -136,7 +104,7 @@ func (n *node) metrics() prometheus.Gatherer {
 	return registry
 }
 
-func (n *node) ready() error {
+func (n *process) ready() error {
 	if !n.balancer.Ready() {
 		return errors.New("the comets are not known yet")
 	}
@@ -144,8 +112,8 @@ func (n *node) ready() error {
 }
 
 // run runs the parts until ctx ends or one of them fails.
-func (n *node) run(ctx context.Context) error {
-	defer n.closeListeners()
+func (n *process) run(ctx context.Context) error {
+	defer n.listeners.Close()
 	var g run.Group
 	add := func(name string, run func(context.Context) error) {
 		execute, interrupt := cli.Actor(run)
@@ -168,35 +136,21 @@ func (n *node) run(ctx context.Context) error {
 		add("gossip", n.members.Run)
 	}
 	add("comets", n.balancer.Run)
-	add("listen", func(ctx context.Context) error { return n.balancer.Serve(ctx, n.listener) })
+	add("listen", func(ctx context.Context) error { return n.balancer.Serve(ctx, n.listeners.Listen) })
 	if n.admin != nil {
-		add("admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.adminListener) })
+		add("admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) })
 	}
 	add("announce", n.announce)
 	return g.Run()
 }
 
-// announce tells which addresses were got, once they are, and waits for ctx to end.
-func (n *node) announce(ctx context.Context) error {
-	ports := cli.Ports{Listen: n.listener.Addr().String()}
-	if n.adminListener != nil {
-		ports.Admin = n.adminListener.Addr().String()
-	}
-	if n.members != nil {
-		select {
-		case <-n.members.Started():
-			ports.Gossip = n.members.Addr()
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	if n.set.portFile != "" {
-		if err := ports.WriteFile(n.set.portFile); err != nil {
-			return err
-		}
-	}
-	n.log.Info("listening", zap.String("listen", ports.Listen), zap.String("admin", ports.Admin), zap.String("gossip", ports.Gossip),
+// announce tells where the balancer listens, and waits for ctx to end.
+func (n *process) announce(ctx context.Context) error {
+	err := n.set.Announce(ctx, n.listeners, n.members, n.log,
 		zap.String("path", n.set.balancer.Path), zap.Strings("comets", n.set.balancer.Comets))
+	if err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }

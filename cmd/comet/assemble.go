@@ -14,10 +14,11 @@ import (
 	"github.com/halleycomet/halley/comet"
 	"github.com/halleycomet/halley/internal/admin"
 	"github.com/halleycomet/halley/internal/cli"
+	"github.com/halleycomet/halley/internal/node"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
-// node is a comet with everything around it. The parts are made in this order,
+// process is a comet with everything around it. The parts are made in this order,
 // each knowing those before it:
 //
 //	1 listener     clients, balancers and the links of other comets come in here;
@@ -34,88 +35,56 @@ import (
 //	    └─ Sessions ─▶ members: the load that balancers see
 //
 //	5 admin        health, readiness, metrics of all of them (with --admin only)
-type node struct {
+type process struct {
 	set *settings
 	log *zap.Logger
 
-	listener      net.Listener
-	url           string
-	members       *cluster.Cluster // nil without gossip
-	server        *comet.Server
-	cloud         *oort.Cloud  // nil outside a cloud
-	admin         *admin.Admin // nil without an admin address
-	adminListener net.Listener
+	listeners node.Listeners
+	url       string
+	members   *cluster.Cluster // nil without gossip
+	server    *comet.Server
+	cloud     *oort.Cloud  // nil outside a cloud
+	admin     *admin.Admin // nil without an admin address
 
 	leaving chan struct{} // closed when the node begins to leave
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
-func assemble(set *settings, log *zap.Logger) (*node, error) {
-	n := &node{set: set, log: log, leaving: make(chan struct{})}
+func assemble(set *settings, log *zap.Logger) (*process, error) {
+	n := &process{set: set, log: log, leaving: make(chan struct{})}
 	if err := n.makeParts(); err != nil {
-		n.closeListeners()
+		n.listeners.Close()
 		return nil, err
 	}
 	return n, nil
 }
 
-func (n *node) makeParts() (err error) {
-	if n.listener, err = cli.Listen("listen", n.set.listen); err != nil {
+func (n *process) makeParts() (err error) {
+	if n.listeners, err = n.set.Bind(); err != nil {
 		return err
 	}
-	if n.set.admin != "" {
-		if n.adminListener, err = cli.Listen("admin", n.set.admin); err != nil {
-			return err
-		}
-	}
-	if n.url, err = ownURL(n.set, n.listener.Addr()); err != nil {
+	if n.url, err = ownURL(n.set, n.listeners.Listen.Addr()); err != nil {
 		return err
 	}
 	tag := sticky.NewTag()
-	if err = n.makeMembers(string(tag)); err != nil {
+	if n.members, err = n.set.Member(cluster.RoleComet, string(tag), n.url, n.log); err != nil {
 		return err
 	}
 	cfg := n.set.comet
-	cfg.Tag, cfg.Log = tag, n.log
+	cfg.Name, cfg.Tag, cfg.Log = n.set.Name, tag, n.log
 	if n.server, err = comet.New(cfg); err != nil {
 		return err
 	}
 	if err = n.makeCloud(); err != nil {
 		return err
 	}
-	if n.set.admin != "" {
-		n.admin = admin.New(admin.Config{Token: n.set.adminToken, Ready: n.ready, Metrics: n.metrics()})
+	if n.listeners.Admin != nil {
+		n.admin = admin.New(admin.Config{Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics()})
 	}
 	return nil
 }
 
-func (n *node) closeListeners() {
-	for _, ln := range []net.Listener{n.listener, n.adminListener} {
-		if ln != nil {
-			ln.Close()
-		}
-	}
-}
-
-func (n *node) makeMembers(tag string) (err error) {
-	if !n.set.gossips() {
-		return nil
-	}
-	cfg := n.set.member(n.url, tag)
-	cfg.Log = n.log
-	if cfg.Bind, err = cli.NodeAddr(cfg.Bind); err != nil {
-		return fmt.Errorf("gossip: %w", err)
-	}
-	if cfg.Advertise == "" && cli.Unspecified(cfg.Bind) {
-		if cfg.Advertise, err = cli.ReachableAddr(cfg.Bind); err != nil {
-			return fmt.Errorf("gossip-advertise: %w", err)
-		}
-	}
-	n.members, err = cluster.New(cfg)
-	return err
-}
-
-func (n *node) makeCloud() (err error) {
+func (n *process) makeCloud() (err error) {
 	if !n.set.clouded() {
 		return nil
 	}
@@ -135,7 +104,7 @@ func (n *node) makeCloud() (err error) {
 	return nil
 }
 
-func (n *node) metrics() prometheus.Gatherer {
+func (n *process) metrics() prometheus.Gatherer {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.server.Collector(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -149,7 +118,7 @@ func (n *node) metrics() prometheus.Gatherer {
 }
 
 // ready says why this node should get no new clients yet, or no more.
-func (n *node) ready() error {
+func (n *process) ready() error {
 	select {
 	case <-n.leaving:
 		return errors.New("leaving")

@@ -20,7 +20,7 @@ func serveCommand() cli.Command {
 		Declare: func(s *cli.Settings) cli.Action {
 			set := declareServe(s)
 			return cli.Action{Check: set.check, Run: func(ctx context.Context, call cli.Call) error {
-				log := cli.NewLogger(call.Stderr, *set.logLevel)
+				log := cli.NewLogger(call.Stderr, *set.LogLevel)
 				defer log.Sync()
 				n, err := assemble(set, log)
 				if err != nil {
@@ -36,8 +36,8 @@ func serveCommand() cli.Command {
 // goodbye on the links and to the gossip, both at the same time, and only then
 // the end of the server, so that the others know before its clients are sent
 // away.
-func (n *node) run(ctx context.Context) error {
-	defer n.closeListeners()
+func (n *process) run(ctx context.Context) error {
+	defer n.listeners.Close()
 	serving, stopServing := context.WithCancel(context.Background())
 	defer stopServing()
 	linked, sayGoodbye := context.WithCancel(context.Background())
@@ -67,9 +67,9 @@ func (n *node) run(ctx context.Context) error {
 		}}, linked)
 	}
 	add(part{"announce", n.announce}, linked)
-	add(part{"listen", func(ctx context.Context) error { return n.server.Serve(ctx, n.listener) }}, serving)
+	add(part{"listen", func(ctx context.Context) error { return n.server.Serve(ctx, n.listeners.Listen) }}, serving)
 	if n.admin != nil {
-		add(part{"admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.adminListener) }}, serving)
+		add(part{"admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) }}, serving)
 	}
 	add(part{"order", func(leaving context.Context) error {
 		select {
@@ -93,7 +93,7 @@ type part struct {
 }
 
 // talkers are the parts that say goodbye at their end.
-func (n *node) talkers() []part {
+func (n *process) talkers() []part {
 	var parts []part
 	if n.members != nil {
 		parts = append(parts, part{"gossip", n.members.Run})
@@ -110,27 +110,12 @@ const loadPeriod = 250 * time.Millisecond
 
 // announce tells which addresses were got, once they are, and from then on the
 // load, until ctx ends.
-func (n *node) announce(ctx context.Context) error {
-	ports := cli.Ports{Listen: n.listener.Addr().String()}
-	if n.adminListener != nil {
-		ports.Admin = n.adminListener.Addr().String()
+func (n *process) announce(ctx context.Context) error {
+	err := n.set.Announce(ctx, n.listeners, n.members, n.log,
+		zap.String("url", n.url), zap.String("tag", string(n.server.Tag())), zap.Bool("cloud", n.cloud != nil))
+	if err != nil {
+		return err
 	}
-	if n.members != nil {
-		select {
-		case <-n.members.Started():
-			ports.Gossip = n.members.Addr()
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	if n.set.portFile != "" {
-		if err := ports.WriteFile(n.set.portFile); err != nil {
-			return err
-		}
-	}
-	n.log.Info("listening", zap.String("listen", ports.Listen), zap.String("admin", ports.Admin), zap.String("gossip", ports.Gossip),
-		zap.String("url", n.url), zap.String("name", n.set.comet.Name), zap.String("tag", string(n.server.Tag())), zap.Bool("cloud", n.cloud != nil))
-
 	tick := time.NewTicker(loadPeriod)
 	defer tick.Stop()
 	for {

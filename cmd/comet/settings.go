@@ -3,59 +3,35 @@ package main
 import (
 	"os"
 
-	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/cluster/oort"
 	"github.com/halleycomet/halley/comet"
 	"github.com/halleycomet/halley/internal/cli"
+	"github.com/halleycomet/halley/internal/node"
 )
 
 // settings are those of `comet serve`. What a package's Config holds is read
 // straight into it; the rest is here.
 type settings struct {
-	source *cli.Settings
-
-	comet   comet.Config
-	cluster cluster.Config
-	oort    oort.Config
-
-	listen     string
-	admin      string // empty: none
-	gossip     string // empty: no gossip
-	advertise  string
-	url        string
-	portFile   string
-	logLevel   *cli.LogLevel
-	adminToken string
+	*node.Settings
+	comet comet.Config
+	oort  oort.Config
+	url   string
 }
 
 func declareServe(s *cli.Settings) *settings {
+	host, _ := os.Hostname() // without one, Check says that a name has to be given
 	set := &settings{
-		source:  s,
-		comet:   comet.DefaultConfig(),
-		cluster: cluster.DefaultConfig(),
-		oort:    oort.DefaultConfig(),
-		listen:  "127.0.0.1:8081",
+		Settings: node.Declare(s, "127.0.0.1:8081", host, node.Usage{
+			Listen: "Where clients, balancers and other comets connect,", Name: "The comet's stable name, as no other comet of the cloud has it.", Admin: "/healthz, /readyz and /metrics",
+		}),
+		comet: comet.DefaultConfig(), oort: oort.DefaultConfig(),
 	}
-	// Without a host name one has to be given: Check says so.
-	set.comet.Name, _ = os.Hostname()
-
-	s.String(&set.listen, "listen", "ADDR", "Where clients, balancers and other comets connect, HOST:PORT. Without a host it is this node's one private address; port 0 is any that is free.")
-	s.String(&set.comet.Name, "name", "NAME", "The comet's stable name, as no other comet of the cloud has it. The default is the host name.")
 	s.String(&set.comet.Path, "path", "PATH", "The prefix under which Bayeux is spoken.")
 	s.String(&set.url, "url", "URL", "How other comets and the balancers reach this one, never through a balancer (its Oort URL). The default is made from the address of --listen and --path.")
-	s.String(&set.gossip, "gossip", "ADDR", "Where the gossip of the cloud listens, on TCP and UDP. Empty: no gossip.")
-	s.String(&set.advertise, "gossip-advertise", "ADDR", "This node's gossip address as others see it. The default is that of --gossip, with this node's private address where that is every interface.")
-	s.List(&set.cluster.Join, "join", "ADDR", "Gossip addresses of other nodes. One live one is enough; names are resolved anew at each try.")
 	s.List(&set.oort.Static, "oort", "URL", "Comets that do not gossip, by their Oort URLs.")
 	s.List(&set.oort.Channels, "oort-channels", "CHANNEL", "Channels observed on all comets whether or not a client here listens.")
-	s.String(&set.admin, "admin", "ADDR", "Where /healthz, /readyz and /metrics are served. Empty: nowhere.")
-	s.String(&set.portFile, "port-file", "FILE", "A file to write the addresses to that were got, in lines listen=ADDR, admin=ADDR, gossip=ADDR.")
 	declareComet(s, &set.comet)
-	set.logLevel = s.Log()
-
-	s.Keys(&set.cluster.Keys, "cluster-key", "Keys of the gossip, base64 of 16, 24 or 32 bytes; the first encrypts, all decrypt.")
 	s.Secret(&set.oort.Secret, "oort-secret", "What all comets of the cloud know, and nobody else.")
-	s.Secret(&set.adminToken, "admin-token", "The bearer token that /metrics asks for.")
 	return set
 }
 
@@ -78,20 +54,10 @@ func declareComet(s *cli.Settings, c *comet.Config) {
 	s.Duration(&c.ReadTimeout, "read-timeout", "How long a request may take to come in.")
 	s.Duration(&c.IdleTimeout, "idle-timeout", "How long a connection is kept between requests.")
 	s.Duration(&c.ShutdownTimeout, "shutdown-timeout", "How long the end waits for clients to take what is queued for them.")
-
-	s.String(&c.Cookie.Name, "cookie-name", "NAME", "The browser cookie that pins a client to a comet.")
-	s.String(&c.Cookie.Domain, "cookie-domain", "DOMAIN", "Its domain. Empty: the host that set it.")
-	s.String(&c.Cookie.Path, "cookie-path", "PATH", "Its path.")
-	s.Int(&c.Cookie.MaxAge, "cookie-max-age", "SECONDS", "Its life; negative: until the browser ends.")
-	s.Bool(&c.Cookie.Secure, "cookie-secure", "Send it over TLS only.")
-	s.Bool(&c.Cookie.HTTPOnly, "cookie-http-only", "Hide it from scripts.")
-	s.String(&c.Cookie.SameSite, "cookie-same-site", "Lax|Strict|None", "Its SameSite attribute. Empty: none is sent.")
-	s.Bool(&c.Cookie.Partitioned, "cookie-partitioned", "Give it to each embedding site apart.")
+	node.DeclareCookie(s, &c.Cookie)
 }
 
-// gossips says whether this comet is a member of a cluster, clouded whether it
-// has links to other comets or lets them link to it.
-func (s *settings) gossips() bool { return s.gossip != "" }
+// clouded says whether this comet has links to other comets or lets them link to it.
 func (s *settings) clouded() bool {
-	return s.gossips() || len(s.oort.Static) > 0 || s.oort.Secret != ""
+	return s.Gossips() || len(s.oort.Static) > 0 || s.oort.Secret != ""
 }

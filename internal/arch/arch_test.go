@@ -27,9 +27,10 @@ var arrows = map[string][]string{
 	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {},
 	"internal/arch":  {},
 	"internal/admin": {"internal/cli"},
+	"internal/node":  {"bayeux", "cluster", "internal/cli"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
-	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/sticky"},
-	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/sticky"},
+	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/sticky"},
+	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/node", "internal/sticky"},
 }
 
 // given lists who may import the libraries on which the project stands.

@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"net"
+
+	"go.uber.org/zap"
+
+	"github.com/halleycomet/halley/cluster"
+	"github.com/halleycomet/halley/internal/cli"
+)
+
+// Listeners are the TCP addresses that a node has bound.
+type Listeners struct {
+	Listen net.Listener
+	Admin  net.Listener // nil without an admin address
+}
+
+// Bind binds the addresses of the settings.
+func (s *Settings) Bind() (l Listeners, err error) {
+	if l.Listen, err = cli.Listen("listen", s.Listen); err != nil {
+		return l, err
+	}
+	if s.Admin != "" {
+		if l.Admin, err = cli.Listen("admin", s.Admin); err != nil {
+			l.Close()
+			return Listeners{}, err
+		}
+	}
+	return l, nil
+}
+
+// Close closes what is open.
+func (l Listeners) Close() {
+	for _, ln := range []net.Listener{l.Listen, l.Admin} {
+		if ln != nil {
+			ln.Close()
+		}
+	}
+}
+
+// Announce tells which addresses were got, once they are: in the port file, and in
+// one log line with more fields. It returns early when ctx ends.
+func (s *Settings) Announce(ctx context.Context, l Listeners, members *cluster.Cluster, log *zap.Logger, more ...zap.Field) error {
+	ports := cli.Ports{Listen: l.Listen.Addr().String()}
+	if l.Admin != nil {
+		ports.Admin = l.Admin.Addr().String()
+	}
+	if members != nil {
+		select {
+		case <-members.Started():
+			ports.Gossip = members.Addr()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if s.PortFile != "" {
+		if err := ports.WriteFile(s.PortFile); err != nil {
+			return err
+		}
+	}
+	log.Info("listening", append([]zap.Field{
+		zap.String("listen", ports.Listen), zap.String("admin", ports.Admin), zap.String("gossip", ports.Gossip), zap.String("name", s.Name),
+	}, more...)...)
+	return nil
+}
