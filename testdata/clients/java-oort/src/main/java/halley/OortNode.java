@@ -15,18 +15,26 @@ import java.util.Map;
 import org.cometd.bayeux.server.BayeuxServer;
 import org.cometd.bayeux.server.ServerMessage;
 import org.cometd.bayeux.server.ServerSession;
+import org.cometd.client.http.jetty.JettyHttpClientTransport;
+import org.cometd.client.websocket.jakarta.WebSocketTransport;
 import org.cometd.oort.Oort;
-import org.cometd.server.CometDServlet;
+import org.cometd.server.BayeuxServerImpl;
 import org.cometd.server.DefaultSecurityPolicy;
+import org.cometd.server.http.JSONHttpTransport;
+import org.cometd.server.http.JSONPHttpTransport;
+import org.cometd.server.http.jakarta.CometDServlet;
+import org.cometd.server.websocket.jetty.JettyWebSocketTransport;
+import org.eclipse.jetty.client.HttpClient;
+import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
+import org.eclipse.jetty.ee10.servlet.ServletHolder;
+import org.eclipse.jetty.server.Context;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
-import org.eclipse.jetty.servlet.ServletContextHandler;
-import org.eclipse.jetty.servlet.ServletHolder;
 import org.eclipse.jetty.util.ajax.JSON;
-import org.eclipse.jetty.websocket.jakarta.server.config.JakartaWebSocketServletContainerInitializer;
+import org.eclipse.jetty.websocket.server.WebSocketUpgradeHandler;
 
 /**
- * One CometD server with Oort, unchanged and embedded in Jetty.
+ * One server of CometD 8 with Oort, unchanged and embedded in Jetty.
  *
  * <p>Options: {@code --listen HOST:PORT} (port 0 takes a free one), {@code --secret TEXT},
  * {@code --observe CHANNEL,...}, {@code --cloud URL,...}, {@code --timeout MS}.</p>
@@ -53,11 +61,19 @@ public final class OortNode {
         server.addConnector(connector);
         String url = "http://" + connector.getHost() + ":" + connector.getLocalPort() + "/cometd";
 
-        ServletContextHandler context = new ServletContextHandler(server, "/", ServletContextHandler.SESSIONS);
-        JakartaWebSocketServletContainerInitializer.configure(context, null);
+        // Long-polling is the servlet's; WebSocket is Jetty's handler before it.
+        ServletContextHandler context = new ServletContextHandler("/", ServletContextHandler.SESSIONS);
+        server.setHandler(context);
+        context.insertHandler(WebSocketUpgradeHandler.from(server, context));
+        BayeuxServerImpl bayeux = new BayeuxServerImpl();
+        bayeux.setOption(Context.class.getName(), context.getContext());
+        bayeux.setOption(BayeuxServerImpl.TRANSPORTS_OPTION, JettyWebSocketTransport.class.getName() + ","
+            + JSONHttpTransport.class.getName() + "," + JSONPHttpTransport.class.getName());
+        bayeux.setOption("timeout", options.getOrDefault("timeout", "20000"));
+        bayeux.setOption("ws.cometdURLMapping", "/cometd/*");
+        context.setAttribute(BayeuxServer.ATTRIBUTE, bayeux);
         ServletHolder cometd = new ServletHolder(CometDServlet.class);
-        cometd.setInitParameter("timeout", options.getOrDefault("timeout", "20000"));
-        cometd.setInitParameter("ws.cometdURLMapping", "/cometd/*");
+        cometd.setAsyncSupported(true);
         cometd.setInitOrder(1);
         context.addServlet(cometd, "/cometd/*");
         OortServlet oort = new OortServlet(url, options);
@@ -106,6 +122,9 @@ public final class OortNode {
         public void init() throws ServletException {
             BayeuxServer bayeux = (BayeuxServer)getServletContext().getAttribute(BayeuxServer.ATTRIBUTE);
             node = new Oort(bayeux, url);
+            // CometD's default transports, in its order. Oort 7.0 would look for the first under its old name.
+            node.getClientTransportFactories().add(new WebSocketTransport.Factory());
+            node.getClientTransportFactories().add(new JettyHttpClientTransport.Factory(new HttpClient()));
             if (options.containsKey("secret")) {
                 node.setSecret(options.get("secret"));
             }
