@@ -167,7 +167,8 @@ func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fa
 	case <-ctx.Done():
 	}
 	b.stop()
-	if err := <-served; err != nil {
+	ln.Close() // the server does not know it when it had not come so far
+	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("balancer: serve %v: %w", ln.Addr(), err)
 	}
 	return nil

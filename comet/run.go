@@ -95,7 +95,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ended, stop := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout+2*closeGrace)
 	defer stop()
 	err := server.ShutdownWithContext(ended)
-	if err != nil {
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		err = nil // somebody else has closed it
+	case err != nil:
 		err = fmt.Errorf("comet: shut down: %w", err)
 	}
 	ln.Close() // Shutdown does not know it when Serve had not come so far

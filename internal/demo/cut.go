@@ -13,21 +13,35 @@ var errCut = errors.New("this comet was stopped")
 // those that it dialled, so that the comet can be stopped as a killed process
 // stops: all of them reset in one moment, and none opened any more.
 type cutter struct {
-	mu    sync.Mutex
-	conns map[*cutConn]struct{} // guarded by mu; nil once cut
+	mu       sync.Mutex
+	conns    map[*cutConn]struct{} // guarded by mu; nil once cut
+	listener net.Listener          // guarded by mu
 }
 
 func newCutter() *cutter { return &cutter{conns: make(map[*cutConn]struct{})} }
 
-// cut resets every connection. What is accepted or dialled later is reset too.
+// cut closes the listener and resets every connection. From its beginning on
+// nothing is written any more, so that nobody who notices says goodbye. What is
+// dialled later is reset too.
 func (c *cutter) cut() {
 	c.mu.Lock()
-	conns := c.conns
+	conns, listener := c.conns, c.listener
 	c.conns = nil
 	c.mu.Unlock()
+	// First, as the kernel does it for a process that dies: a peer that finds its
+	// connection reset must find the next one refused.
+	if listener != nil {
+		listener.Close()
+	}
 	for conn := range conns {
 		conn.reset()
 	}
+}
+
+func (c *cutter) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conns == nil
 }
 
 // dial is a dialer of TCP connections that the cutter can reset.
@@ -60,8 +74,13 @@ func (c *cutter) track(conn net.Conn) (net.Conn, error) {
 	return tracked, nil
 }
 
-// listener makes the connections of l ones that the cutter can reset.
-func (c *cutter) listener(l net.Listener) net.Listener { return cutListener{l, c} }
+// listen makes the connections of l ones that the cutter can reset.
+func (c *cutter) listen(l net.Listener) net.Listener {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listener = l
+	return cutListener{l, c}
+}
 
 type cutListener struct {
 	net.Listener
@@ -84,6 +103,13 @@ func (l cutListener) Accept() (net.Conn, error) {
 type cutConn struct {
 	*net.TCPConn
 	cutter *cutter
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	if c.cutter.isCut() {
+		return 0, errCut
+	}
+	return c.TCPConn.Write(p)
 }
 
 func (c *cutConn) Close() error {

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
+	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/testenv"
 )
 
@@ -130,6 +132,59 @@ func TestStopAndStart(t *testing.T) {
 	after := r.until("three are healthy again", healthy(3))
 	if after[1].Tag == before[1].Tag || after[1].URL == before[1].URL {
 		t.Errorf("it came back as the same incarnation: %+v", after[1])
+	}
+}
+
+// What the gossip hears of a stopped comet is nothing: it finds out by itself.
+func TestStopSaysGoodbyeToNobody(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	cfg := DefaultConfig()
+	cfg.Comets, cfg.Log = 2, zap.NewNop()
+	d, err := build(cfg, listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	state := func(v *cluster.View, tag string) cluster.State {
+		for _, n := range v.Nodes {
+			if n.Tag == tag {
+				return n.State
+			}
+		}
+		return 0
+	}
+	tag := ""
+	deadline := time.After(patience)
+	for views := d.members.Watch(ctx); ; {
+		select {
+		case v := <-views:
+			if tag == "" {
+				if l := d.nodes[0].current(); l != nil && state(v, string(l.tag)) == cluster.Up {
+					tag = string(l.tag)
+					go d.nodes[0].stop()
+				}
+				continue
+			}
+			switch got := state(v, tag); got {
+			case cluster.Up:
+			case cluster.Failed:
+				return
+			default:
+				t.Fatalf("the stopped comet is said to be %v", got)
+			}
+		case <-deadline:
+			t.Fatal("nobody ever found out")
+		}
 	}
 }
 

@@ -88,8 +88,7 @@ func (n *node) stop() error {
 	if l == nil {
 		return errStopped
 	}
-	l.cutter.cut() // first: nothing that ends after it can still say goodbye
-	l.listen.Close()
+	l.cutter.cut()
 	l.cancel(errVanish)
 	<-l.ended
 	return nil
@@ -119,7 +118,7 @@ func (n *node) build() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.listen = l.cutter.listener(listener)
+	l.listen = l.cutter.listen(listener)
 	l.url = "http://" + listener.Addr().String() + Path
 	if err := n.assemble(l); err != nil {
 		listener.Close()
