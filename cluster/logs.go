@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,9 @@ func (l *logs) Write(line []byte) (int, error) {
 		return size, nil
 	}
 	level, text := splitLine(line)
+	if strings.Contains(text, net.ErrClosed.Error()) {
+		level = zapcore.DebugLevel // what was under way when this node ended
+	}
 	l.line(classify(level, text), level, text)
 	return size, nil
 }

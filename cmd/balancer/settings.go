@@ -40,7 +40,7 @@ func declareServe(s *cli.Settings) *settings {
 
 	s.List(&b.Comets, "comets", "URL", "Comets that do not gossip, as http URLs without a path. Balancers with the same list agree on everything.")
 	s.String(&b.Path, "path", "PATH", "The prefix under which Bayeux is spoken. Everything outside it is passed on as it is.")
-	cli.Enum(s, &b.Place, "place", []balancer.Place{balancer.PlaceAuto, balancer.PlaceLoad, balancer.PlaceIP}, "Where new sessions go: by load where the client can be pinned and by IP where not (auto), every handshake by load, or everything by IP.")
+	cli.Enum(s, &b.Place, "place", []balancer.Place{balancer.PlaceAuto, balancer.PlaceLoad, balancer.PlaceIP}, "Where new sessions go: a handshake over HTTP to the less loaded of two comets, others by address (auto, load; load also for clients that name eventsource), or all by address (ip). A WebSocket without a cookie always goes by address.")
 	s.List(&set.keys, "keys", "KEY", "The keys of stickiness in use, of client-id, cookie, ip.")
 
 	s.List(&b.TrustedProxies, "trusted-proxies", "CIDR", "Networks whose X-Forwarded-For is believed.")

@@ -223,7 +223,8 @@ func (d *demo) greet() {
 	at := d.listener.Addr().String()
 	fmt.Fprintf(d.cfg.Out, `One balancer and %[2]d comets listen on http://%[1]s
 
-  Open http://%[1]s in two windows and chat. Stop the comet that holds one.
+  Open http://%[1]s in two windows, move one of them to another comet, chat.
+  Then stop the comet that holds one of them, and go on.
   Watch from a terminal:  go run ./cmd/comet sub http://%[1]s%[3]s '/chat/*'
   Say something:          go run ./cmd/comet pub http://%[1]s%[3]s /chat/demo '{"user":"me","text":"hello"}'
 
