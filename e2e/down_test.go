@@ -23,8 +23,8 @@ func TestAllCometsDown(t *testing.T) {
 	for _, m := range comets {
 		m.Kill()
 	}
-	if code, _, err := s.AwaitClose(proc.Patience); err == nil && code == 1000 {
-		t.Errorf("the open socket was closed with %d", code)
+	if code, _, err := s.AwaitClose(proc.Patience); err != nil || code != 1012 {
+		t.Errorf("the open socket was closed with %d, %v; want 1012", code, err)
 	}
 
 	t.Run("http", func(t *testing.T) {
