@@ -56,7 +56,7 @@ func refusals(comets []*cloud.Comet, b *cloud.Balancer) float64 {
 // counted wants one more refusal than before.
 func counted(t *testing.T, where string, comets []*cloud.Comet, b *cloud.Balancer, before float64) {
 	t.Helper()
-	proc.Until(t, 5*time.Second, "the refusal by way of the "+where+" is counted", func() error {
+	proc.Until(t, proc.Patience, "the refusal by way of the "+where+" is counted", func() error {
 		if refusals(comets, b) == before {
 			return errors.New("it is not")
 		}

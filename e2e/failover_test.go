@@ -27,6 +27,25 @@ func owner(t *testing.T, comets []*cloud.Comet, clientID string) *cloud.Comet {
 	return nil
 }
 
+// elsewhere returns a client of the balancer that listens at another comet than
+// the given one.
+func elsewhere(t *testing.T, b *cloud.Balancer, comets []*cloud.Comet, than *cloud.Comet, channel string) *wire.Client {
+	t.Helper()
+	var w *wire.Client
+	proc.Until(t, proc.Patience, "a session at another comet than "+than.Name, func() error {
+		w = wire.New(t, b.URL())
+		w.MustHandshake()
+		if owner(t, comets, w.ClientID) == than {
+			w.Close()
+			return errors.New("it is at this one again")
+		}
+		return nil
+	})
+	w.MustSubscribe(channel)
+	w.Listen()
+	return w
+}
+
 // The sessions of a killed comet are told to handshake, at once and in Bayeux;
 // everybody else's go on.
 func TestKilledCometsSessionsAreToldToHandshake(t *testing.T) {
@@ -38,7 +57,9 @@ func TestKilledCometsSessionsAreToldToHandshake(t *testing.T) {
 	w.MustHandshake()
 	w.MustConnect()
 	dead := owner(t, comets, w.ClientID)
+	other := elsewhere(t, b, comets, dead, "/others")
 
+	before := dead.Counter("halley_comet_connects_total")
 	held := make(chan wire.Message, 1)
 	failed := make(chan error, 1)
 	go func() {
@@ -50,7 +71,7 @@ func TestKilledCometsSessionsAreToldToHandshake(t *testing.T) {
 		held <- m
 	}()
 	proc.Until(t, proc.Patience, "the connect is held", func() error {
-		if dead.Counter("halley_comet_connects_total") < 3 {
+		if dead.Counter("halley_comet_connects_total") < before+1 {
 			return errors.New("not there yet")
 		}
 		return nil
@@ -76,6 +97,12 @@ func TestKilledCometsSessionsAreToldToHandshake(t *testing.T) {
 	}
 	w.MustHandshake()
 	w.MustConnect()
+
+	w.MustPublish("/others", `"after the kill"`)
+	other.Await(proc.Patience, "/others", `"after the kill"`)
+	if f := other.Failures(); len(f) > 0 {
+		t.Errorf("a client of another comet was disturbed: %q", f)
+	}
 }
 
 func wantHandshake(t *testing.T, what string, m wire.Message) {
@@ -125,7 +152,9 @@ const absence = 33 * time.Second
 func TestSeedComesBackAfterLongAbsence(t *testing.T) {
 	t.Parallel()
 	c := cloud.New(t)
-	seed := c.Comet("seed")
+	// Not a port that the system gives out: in its absence another program's
+	// connection could take it.
+	seed := c.Comet("seed", "--gossip", reserved(t))
 	others := []*cloud.Comet{c.Comet("comet-2"), c.Comet("comet-3")}
 	b := c.Balancer("balancer", "--join", seed.Gossip)
 	b.Covers(seed, others[0], others[1])
