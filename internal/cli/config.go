@@ -24,7 +24,7 @@ func (p *Program) configCommand(of Command) Command {
 			s.Bool(&example, "example", "Write a file with every setting, its default and what it is for.").NoEnv()
 			return Action{
 				Check: func() error {
-					if (check == "") == !example {
+					if !s.unread("check") && (check == "") == !example {
 						return errors.New("give one of --check FILE and --example")
 					}
 					return nil
@@ -36,7 +36,7 @@ func (p *Program) configCommand(of Command) Command {
 					}
 					if err := of.check(check, call); err != nil {
 						// Not mistakes of this command line: the status is ExitFailed.
-						return fmt.Errorf("%s: %v", check, &mistakes{err: err})
+						return errors.New(inFile(check, err))
 					}
 					fmt.Fprintf(call.Stdout, "%s: no mistakes\n", check)
 					return nil
@@ -48,13 +48,17 @@ func (p *Program) configCommand(of Command) Command {
 
 // check reads the file as the command would, and stops before running it.
 func (c Command) check(path string, call Call) error {
-	s := &Settings{}
-	action := c.Declare(s)
-	_, err := s.load(source{args: []string{"--" + configName + "=" + path}, env: call.LookupEnv, file: true})
-	if action.Check != nil {
-		err = errors.Join(err, action.Check())
-	}
+	_, _, err := c.load(source{args: []string{"--" + configName + "=" + path}, env: call.LookupEnv, file: true})
 	return err
+}
+
+// inFile tells of mistakes in a file. One that names the file needs it not once more.
+func inFile(path string, err error) string {
+	said := err.Error()
+	if _, several := err.(*mistakes); several && strings.Contains(said, path) && !strings.Contains(said, "\n") {
+		return said
+	}
+	return path + ": " + said
 }
 
 // example writes a YAML file in which every key stands as a comment, with its

@@ -26,6 +26,7 @@ type source struct {
 type given struct {
 	label string   // how messages name setting and source
 	texts []string // one or more
+	err   error    // instead of texts: why there are none
 }
 
 // load fills the variables from all sources and returns the arguments that are
@@ -48,6 +49,7 @@ func (s *Settings) load(src source) (rest []string, err error) {
 		if configPath != "" {
 			var fileErr error
 			file, fileErr = s.readFile(configPath)
+			s.file, s.lost = configPath, file == nil
 			err = errors.Join(err, fileErr)
 		}
 	}
@@ -64,10 +66,14 @@ func (s *Settings) load(src source) (rest []string, err error) {
 func (set *Setting) apply(weakestFirst ...given) error {
 	var errs []error
 	for _, g := range weakestFirst {
-		if len(g.texts) == 0 {
+		if g.label == "" {
 			continue
 		}
-		if err := set.set(g.texts); err != nil {
+		err := g.err
+		if err == nil {
+			err = set.set(g.texts)
+		}
+		if set.unread = err != nil; set.unread {
 			errs = append(errs, fault(g.label, err))
 			continue
 		}
@@ -102,7 +108,13 @@ func (s *Settings) readFlags(args []string) (found map[string]given, rest []stri
 		// pflag reads -path as -p -a -t -h.
 		return found, nil, errors.New("flags begin with two dashes")
 	case err != nil:
-		errs = append(errs, err)
+		var valueless *pflag.ValueRequiredError
+		if errors.As(err, &valueless) {
+			name := valueless.GetFlag().Name
+			found[name] = given{label: "--" + name, err: errors.New("needs a value")}
+		} else {
+			errs = append(errs, err)
+		}
 	}
 	plain := fs.ArgsLenAtDash()
 	for i, arg := range fs.Args() {

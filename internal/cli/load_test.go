@@ -137,7 +137,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		"--lisen: unknown flag: is --listen meant?",
 		"-x: unknown flag",
 		"--oort-secret: a secret is no flag: set HALLEY_OORT_SECRET or HALLEY_OORT_SECRET_FILE",
-		"flag needs an argument: --timeout",
+		"--timeout: needs a value",
 	}
 	for _, s := range want {
 		if !strings.Contains(errs, s) {
@@ -170,7 +170,7 @@ func TestMistakes(t *testing.T) {
 		{"one dash", "", nil, "-path /x", "flags begin with two dashes"},
 		{"bad flag syntax", "", nil, "--=x", "bad flag syntax: --=x"},
 		{"broken YAML", "listen: [a\n", nil, "", "halley.yaml:1: "},
-		{"YAML key twice", "most: 1\nplace: ip\nmost: 2\n", nil, "", "halley.yaml:3: "},
+		{"YAML key twice", "most: 1\nplace: ip\nmost: 2\n", nil, "", "halley.yaml:3: most: is there already, in line 1"},
 		{"YAML list", "- a\n", nil, "", "halley.yaml:1: not a mapping"},
 		{"two YAML documents", "most: 1\n---\nmost: 2\n", nil, "", "only one YAML document"},
 		{"YAML alias", "listen: &a x\njoin: *a\n", nil, "", "is not a plain value"},

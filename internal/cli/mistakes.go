@@ -1,23 +1,43 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 )
 
 // mistakes are all that is wrong with how one command was called.
 type mistakes struct {
 	command string
+	file    string // the YAML file, "" for none
 	err     error
 }
 
-// Error lists the mistakes, one on a line.
+// Error lists the mistakes, one on a line: those of the file in the order of its
+// lines, then the others.
 func (m *mistakes) Error() string {
 	lines := strings.Split(m.err.Error(), "\n")
+	slices.SortStableFunc(lines, func(a, b string) int {
+		return cmp.Compare(m.place(a), m.place(b))
+	})
 	if len(lines) == 1 {
 		return lines[0]
 	}
 	return fmt.Sprintf("%d mistakes:\n  %s", len(lines), strings.Join(lines, "\n  "))
+}
+
+// place is the line of the file that a mistake is about, or past all of them.
+func (m *mistakes) place(mistake string) int {
+	if rest, ok := strings.CutPrefix(mistake, m.file+":"); ok && m.file != "" {
+		number, _, _ := strings.Cut(rest, ":")
+		if line, err := strconv.Atoi(number); err == nil {
+			return line
+		}
+	}
+	return math.MaxInt
 }
 
 func (m *mistakes) Unwrap() error { return m.err }

@@ -97,21 +97,13 @@ func (p *Program) Run(ctx context.Context, call Call) int {
 }
 
 func (p *Program) runCommand(ctx context.Context, cmd Command, call Call) error {
-	settings := &Settings{}
-	action := cmd.Declare(settings)
-	rest, err := settings.load(source{args: call.Args, env: call.LookupEnv, file: cmd.ConfigFile})
+	action, rest, err := cmd.load(source{args: call.Args, env: call.LookupEnv, file: cmd.ConfigFile})
 	if errors.Is(err, errHelp) {
 		p.helpCommand(call.Stdout, cmd)
 		return nil
 	}
-	err = errors.Join(err, cmd.countArgs(rest))
-	// A check sees defaults where a value could not be read. What it finds then may
-	// not be the user's mistake, but a mistake kept back costs another start.
-	if action.Check != nil {
-		err = errors.Join(err, action.Check())
-	}
 	if err != nil {
-		return &mistakes{command: cmd.Name, err: err}
+		return err
 	}
 	call.Args = rest
 	err = action.Run(ctx, call)
@@ -119,6 +111,28 @@ func (p *Program) runCommand(ctx context.Context, cmd Command, call Call) error 
 		return nil // being told to stop is no failure
 	}
 	return err
+}
+
+// load reads the command's settings and arguments and checks them. Its error is
+// errHelp or a *mistakes.
+func (c Command) load(src source) (action Action, rest []string, err error) {
+	settings := &Settings{}
+	action = c.Declare(settings)
+	rest, err = settings.load(src)
+	if errors.Is(err, errHelp) {
+		return action, nil, err
+	}
+	err = errors.Join(err, c.countArgs(rest))
+	// A check sees defaults where a value could not be read. What it finds then may
+	// not be the user's mistake, but a mistake kept back costs another start. Only
+	// where a whole file could not be read, it would find little else.
+	if action.Check != nil && !settings.lost {
+		err = errors.Join(err, action.Check())
+	}
+	if err != nil {
+		err = &mistakes{command: c.Name, file: settings.file, err: err}
+	}
+	return action, rest, err
 }
 
 func (c Command) countArgs(args []string) error {

@@ -25,12 +25,13 @@ type fixture struct {
 	keys    [][]byte
 	args    []string
 	ran     string
+	strict  bool // the default of most is a mistake
 }
 
 type place string
 
 func (f *fixture) program() *Program {
-	*f = fixture{listen: ":8080", place: "auto", timeout: 20 * time.Second, limit: 64 << 10, most: 7}
+	*f = fixture{strict: f.strict, listen: ":8080", place: "auto", timeout: 20 * time.Second, limit: 64 << 10, most: 7}
 	return &Program{
 		Name: "balancer", Brief: "balances comets", Default: "serve",
 		Commands: []Command{
@@ -46,10 +47,14 @@ func (f *fixture) program() *Program {
 				s.Keys(&f.keys, "cluster-key", "The keys of the gossip.")
 				return Action{
 					Check: func() error {
+						r := NewReport(s)
 						if f.most < 0 {
-							return s.Fault("most", errors.New("is negative"))
+							r.Add("most", errors.New("is negative"))
 						}
-						return nil
+						if f.strict && f.most == 7 && s.Source("most") == "most" {
+							r.Add("most", errors.New("is missing"))
+						}
+						return r.Err()
 					},
 					Run: func(_ context.Context, call Call) error { f.ran, f.args = "serve", call.Args; return nil },
 				}
@@ -207,6 +212,44 @@ func TestConfigCheck(t *testing.T) {
 		if status, _, errs := f.run(context.Background(), nil, args...); status != ExitUsage || !strings.Contains(errs, "one of --check FILE and --example") {
 			t.Errorf("%v: status %d, %s", args, status, errs)
 		}
+	}
+}
+
+// What a file's mistakes look like as a whole: in the order of its lines, none told
+// twice, none that only another mistake makes.
+func TestConfigCheckReads(t *testing.T) {
+	for _, c := range []struct{ name, file, want string }{
+		{"one mistake", "most: 1\nlisen: x\n", "FILE:2: lisen: unknown setting: is listen meant?"},
+		{"in order", "most: -1\nlisten: [a]\nmost: 3\nplace: best\nnoise: 1\n", "FILE: 5 mistakes:\n" +
+			"  FILE:1: most: is negative\n  FILE:2: listen: is one value, not a list\n  FILE:3: most: is there already, in line 1\n" +
+			"  FILE:4: place: \"best\" is none of auto, load, ip\n  FILE:5: noise: unknown setting"},
+		{"no file", "", "configuration: open FILE: no such file or directory"},
+		{"syntax", "place: ip\nlisten: [a\n", "FILE:2: sequence end token ']' not found"},
+		{"a tab", "place: ip\njoin:\n\t- a\n", "FILE:3: found character '\t' that cannot start any token"},
+		{"no mapping", "- a\n", "FILE:1: not a mapping of settings to values"},
+		{"a value that cannot be read", "most: [1]\n", "FILE:1: most: is one value, not a list"},
+		{"elsewhere", "place: ip\n", "FILE: HALLEY_MOST: is negative"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "halley.yaml")
+			if c.file != "" {
+				path = write(t, "halley.yaml", c.file)
+			}
+			f := fixture{strict: true}
+			env := map[string]string{}
+			if c.name == "elsewhere" {
+				env["HALLEY_MOST"] = "-1"
+			}
+			status, out, errs := f.run(context.Background(), env, "config", "--check", path)
+			if want := "balancer: " + strings.ReplaceAll(c.want, "FILE", path) + "\n"; errs != want || status != ExitFailed || out != "" {
+				t.Errorf("status %d, said %s\n%q, want\n%q", status, out, errs, want)
+			}
+		})
+	}
+	var f fixture
+	status, _, errs := f.run(context.Background(), nil, "config", "--check")
+	if want := "balancer config: --check: needs a value\nSee balancer config --help.\n"; errs != want || status != ExitUsage {
+		t.Errorf("status %d, said %q, want %q", status, errs, want)
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // Report collects what is wrong with settings that each could be read, each mistake
-// under the name and the source of its setting.
+// under the name and the source of its setting. Of one that could not be read it says
+// nothing: what the variable holds is not what the user wrote.
 type Report struct {
 	settings *Settings
 	errs     []error
@@ -24,7 +25,7 @@ func (r *Report) Err() error { return errors.Join(r.errs...) }
 
 // Add reports a mistake in a setting; nil is none.
 func (r *Report) Add(setting string, err error) {
-	if err != nil {
+	if err != nil && !r.settings.unread(setting) {
 		r.told[setting] = true
 		r.errs = append(r.errs, r.settings.Fault(setting, err))
 	}
@@ -53,7 +54,7 @@ func (r *Report) All(err error, names map[string]string) {
 		if !ok {
 			setting = field
 		}
-		if !r.told[setting] {
+		if !r.told[setting] && !r.settings.unread(setting) {
 			r.errs = append(r.errs, r.settings.Fault(setting, errors.New(what)))
 			told[setting] = true
 		}

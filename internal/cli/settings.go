@@ -12,6 +12,10 @@ import (
 // one or more sentences. Declaring a name twice panics.
 type Settings struct {
 	list []*Setting
+
+	// written by load
+	file string // the YAML file, "" for none
+	lost bool   // nothing could be read of it
 }
 
 // Setting is one declared setting.
@@ -28,7 +32,8 @@ type Setting struct {
 	noEnv  bool
 
 	// written by load
-	from string // label of the source that won, "" for the default
+	from   string // label of the source that won, "" for the default
+	unread bool   // the strongest source could not be read: the variable holds another's value
 }
 
 // NoEnv makes the setting a flag (and key of the file) only, and returns it.
@@ -145,6 +150,11 @@ func fault(label string, err error) error {
 		return errors.Join(errs...)
 	}
 	return fmt.Errorf("%s: %w", label, err)
+}
+
+func (s *Settings) unread(name string) bool {
+	set := s.find(name)
+	return set != nil && set.unread
 }
 
 func (s *Settings) find(name string) *Setting {

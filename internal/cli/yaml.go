@@ -11,13 +11,14 @@ import (
 )
 
 // readFile collects the settings of a YAML file: one mapping of names to single
-// values or, for lists, sequences of them. Messages begin with file:line.
+// values or, for lists, sequences of them. Messages begin with file:line. The map is
+// nil when nothing of the file could be read.
 func (s *Settings) readFile(path string) (map[string]given, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	file, err := parser.ParseBytes(data, 0)
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, yamlSyntax(path, err)
 	}
@@ -33,35 +34,45 @@ func (s *Settings) readFile(path string) (map[string]given, error) {
 		}
 		entries, ok := mapping(doc.Body)
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s: not a mapping of settings to values", at(path, doc.Body)))
-			break
+			return nil, fmt.Errorf("%s: not a mapping of settings to values", at(path, doc.Body))
 		}
+		lines := make(map[string]int)
 		for _, entry := range entries {
 			name := entry.Key.GetToken().Value
 			label := at(path, entry.Key) + ": " + name
-			texts, err := s.yamlValue(name, entry.Value)
-			if err != nil {
+			if first, twice := lines[name]; twice {
+				errs = append(errs, fmt.Errorf("%s: is there already, in line %d", label, first))
+				continue
+			}
+			lines[name] = entry.Key.GetToken().Position.Line
+			if err := s.misplaced(name); err != nil {
 				errs = append(errs, fault(label, err))
 				continue
 			}
-			found[name] = given{label: label, texts: texts}
+			texts, err := yamlValue(entry.Value, s.find(name).many)
+			found[name] = given{label: label, texts: texts, err: err}
 		}
 	}
 	return found, errors.Join(errs...)
 }
 
-func (s *Settings) yamlValue(name string, value ast.Node) ([]string, error) {
+// misplaced says why a name is no key of the file.
+func (s *Settings) misplaced(name string) error {
 	set := s.find(name)
 	switch {
 	case set == nil:
-		return nil, errors.New("unknown setting" + s.hint(name, ""))
+		return errors.New("unknown setting" + s.hint(name, ""))
 	case set.secret:
-		return nil, fmt.Errorf("a secret does not stand in the file: set %s or %[1]s_FILE", set.env())
+		return fmt.Errorf("a secret does not stand in the file: set %s or %[1]s_FILE", set.env())
 	case name == configName:
-		return nil, errors.New("a file does not name another")
+		return errors.New("a file does not name another")
 	}
+	return nil
+}
+
+func yamlValue(value ast.Node, many bool) ([]string, error) {
 	if list, ok := value.(*ast.SequenceNode); ok {
-		if !set.many {
+		if !many {
 			return nil, errors.New("is one value, not a list")
 		}
 		var texts []string
