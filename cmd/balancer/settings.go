@@ -38,7 +38,7 @@ func declareServe(s *cli.Settings) *settings {
 	}
 	b := &set.balancer
 
-	s.List(&b.Comets, "comets", "URL", "Comets that do not gossip, as http URLs without a path. Balancers with the same list agree on everything.")
+	s.List(&b.Comets, "comets", "URL", "Comets that do not gossip, as http URLs without a path. Balancers with the same list agree on everything.").Example("http://127.0.0.1:8081")
 	s.String(&b.Path, "path", "PATH", "The prefix under which Bayeux is spoken. Everything outside it is passed on as it is.")
 	cli.Enum(s, &b.Place, "place", []balancer.Place{balancer.PlaceAuto, balancer.PlaceLoad, balancer.PlaceIP}, "Where new sessions go: a handshake over HTTP to the less loaded of two comets, others by address (auto, load; load also for clients that name eventsource), or all by address (ip). A WebSocket without a cookie always goes by address.")
 	s.List(&set.keys, "keys", "KEY", "The keys of stickiness in use, of client-id, cookie, ip.")
@@ -71,9 +71,9 @@ func declareLimits(s *cli.Settings, l *balancer.Limits) {
 	s.Duration(&l.UpstreamTimeout, "upstream-timeout", "How long a comet may be silent on every other request.")
 	s.Duration(&l.Hold, "hold", "How long a request waits for a comet when none is healthy.")
 	s.Duration(&l.RetryMin, "retry-min", "The shortest interval advised when no comet is healthy.")
-	s.Duration(&l.RetryMax, "retry-max", "The longest.")
+	s.Duration(&l.RetryMax, "retry-max", "The longest interval advised when no comet is healthy.")
 	s.Int(&l.MaxIdle, "max-idle", "CONNECTIONS", "How many idle connections are kept to one comet.")
-	s.Duration(&l.MaxIdleTime, "max-idle-time", "How long one of them is kept. Keep it below the comets' own limit.")
+	s.Duration(&l.MaxIdleTime, "max-idle-time", "How long an idle connection to a comet is kept. Keep it below the comets' own limit.")
 	s.Int(&l.MaxConns, "max-conns", "CONNECTIONS", "How many connections one comet gets; 0 is no limit.")
 }
 

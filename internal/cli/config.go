@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -61,8 +63,8 @@ func inFile(path string, err error) string {
 	return path + ": " + said
 }
 
-// example writes a YAML file in which every key stands as a comment, with its
-// default: a file made of it changes nothing until a key is uncommented.
+// example writes a YAML file of every key. Most stand as a comment, with their
+// default, and change nothing until they are uncommented.
 func (p *Program) example(w io.Writer, cmd Command) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Settings of %s %s. Flags and the environment go before this file.\n", p.Name, cmd.Name)
@@ -76,33 +78,39 @@ func (p *Program) example(w io.Writer, cmd Command) {
 			fmt.Fprintf(&b, "# A secret: set %s or %[1]s_FILE.\n", set.env())
 			continue
 		}
-		fmt.Fprintf(&b, "#%s: %s\n", set.name, set.yaml())
+		mark := "#"
+		if set.active {
+			mark = ""
+		}
+		fmt.Fprintf(&b, "%s%s: %s\n", mark, set.name, set.yaml())
 	}
 	fmt.Fprint(w, b.String())
 }
 
-// yaml is the default as a YAML value.
+// yaml is the example or the default as a YAML value.
 func (set *Setting) yaml() string {
+	value := cmp.Or(set.sample, set.preset)
 	if set.many {
-		items := splitList(set.preset)
+		items := splitList(value)
 		for i, item := range items {
 			items[i] = quote(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
 	if set.isBool {
-		return set.preset
+		return value
 	}
-	return quote(set.preset)
+	return quote(value)
 }
 
-// quote writes a YAML double-quoted scalar, or nothing around plain words.
+// quote writes a YAML double-quoted scalar, or nothing around plain words and
+// whole numbers.
 func quote(text string) string {
 	plain := text != "" && text != "true" && text != "false" && text != "null"
 	for _, c := range text {
 		plain = plain && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
 	}
-	if plain && text[0] != '-' {
+	if _, err := strconv.Atoi(text); err == nil || plain && text[0] != '-' {
 		return text
 	}
 	return fmt.Sprintf("%q", text)

@@ -289,3 +289,28 @@ func TestConfigExample(t *testing.T) {
 		}
 	}
 }
+
+func TestExampleValues(t *testing.T) {
+	s := &Settings{}
+	name, age := "box-17", -1
+	var comets []string
+	s.String(&name, "name", "NAME", "The name.").Local("node-1")
+	s.Int(&age, "age", "SECONDS", "The age.")
+	s.List(&comets, "comets", "URL", "The comets.").Example("http://127.0.0.1:8081")
+	cmd := Command{Name: "serve", Declare: func(into *Settings) Action { *into = *s; return Action{} }}
+	var b strings.Builder
+	p := &Program{Name: "p"}
+	p.example(&b, cmd)
+	p.helpCommand(&b, cmd)
+	for _, line := range []string{"\n#name: node-1\n", "\n#age: -1\n", "\ncomets: [\"http://127.0.0.1:8081\"]\n"} {
+		if !strings.Contains(b.String(), line) {
+			t.Errorf("lacks %q", line)
+		}
+	}
+	if strings.Contains(b.String(), "box-17") {
+		t.Error("shows the default of this machine")
+	}
+	if t.Failed() {
+		t.Log(b.String())
+	}
+}

@@ -31,6 +31,10 @@ type Setting struct {
 	secret bool                       // environment and _FILE only, never shown
 	noEnv  bool
 
+	// of the example file
+	sample string // what stands there instead of the default
+	active bool   // it stands there uncommented
+
 	// written by load
 	from   string // label of the source that won, "" for the default
 	unread bool   // the strongest source could not be read: the variable holds another's value
@@ -39,6 +43,20 @@ type Setting struct {
 // NoEnv makes the setting a flag (and key of the file) only, and returns it.
 func (set *Setting) NoEnv() *Setting {
 	set.noEnv = true
+	return set
+}
+
+// Example puts value into the example file, as a line that is in force. Several
+// values of a list are separated by commas.
+func (set *Setting) Example(value string) *Setting {
+	set.sample, set.active = value, true
+	return set
+}
+
+// Local says that the default is this machine's own: neither the help nor the
+// example file shows it. The latter has value in its place.
+func (set *Setting) Local(value string) *Setting {
+	set.sample, set.preset = value, ""
 	return set
 }
 

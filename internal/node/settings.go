@@ -39,8 +39,8 @@ type Usage struct{ Listen, Name, Admin string }
 // Declare binds the settings. Listen and Name have the defaults given.
 func Declare(s *cli.Settings, listen, name string, usage Usage) *Settings {
 	set := &Settings{Source: s, Cluster: cluster.DefaultConfig(), Listen: listen, Name: name}
-	s.String(&set.Listen, "listen", "ADDR", usage.Listen+" HOST:PORT; without a host it is this node's one private address; port 0 is any that is free.")
-	s.String(&set.Name, "name", "NAME", usage.Name+" The default is the host name.")
+	s.String(&set.Listen, "listen", "ADDR", usage.Listen+" HOST:PORT; without a host it is this node's one private address; port 0 is any that is free.").Example(listen)
+	s.String(&set.Name, "name", "NAME", usage.Name+" The default is the host name.").Local("node-1")
 	s.String(&set.Gossip, "gossip", "ADDR", "Where the gossip listens, on TCP and UDP. Empty: no gossip.")
 	s.String(&set.Advertise, "gossip-advertise", "ADDR", "This node's gossip address as others see it. The default is that of --gossip, with this node's private address where that is every interface.")
 	s.List(&set.Cluster.Join, "join", "ADDR", "Gossip addresses of other nodes. One live one is enough; names are resolved anew at each try.")
@@ -55,13 +55,13 @@ func Declare(s *cli.Settings, listen, name string, usage Usage) *Settings {
 // DeclareCookie binds the settings of the browser cookie.
 func DeclareCookie(s *cli.Settings, c *bayeux.Cookie) {
 	s.String(&c.Name, "cookie-name", "NAME", "The browser cookie that pins a client to a comet.")
-	s.String(&c.Domain, "cookie-domain", "DOMAIN", "Its domain. Empty: the host that set it.")
-	s.String(&c.Path, "cookie-path", "PATH", "Its path.")
-	s.Int(&c.MaxAge, "cookie-max-age", "SECONDS", "Its life; negative: until the browser ends.")
-	s.Bool(&c.Secure, "cookie-secure", "Send it over TLS only.")
-	s.Bool(&c.HTTPOnly, "cookie-http-only", "Hide it from scripts.")
-	s.String(&c.SameSite, "cookie-same-site", "Lax|Strict|None", "Its SameSite attribute. Empty: none is sent.")
-	s.Bool(&c.Partitioned, "cookie-partitioned", "Give it to each embedding site apart.")
+	s.String(&c.Domain, "cookie-domain", "DOMAIN", "The domain of the browser cookie. Empty: the host that set it.")
+	s.String(&c.Path, "cookie-path", "PATH", "The path of the browser cookie: it is sent with requests under it.")
+	s.Int(&c.MaxAge, "cookie-max-age", "SECONDS", "How long the browser keeps the cookie; negative: until it ends.")
+	s.Bool(&c.Secure, "cookie-secure", "Let the browser send the cookie over TLS only.")
+	s.Bool(&c.HTTPOnly, "cookie-http-only", "Hide the cookie from scripts.")
+	s.String(&c.SameSite, "cookie-same-site", "Lax|Strict|None", "The SameSite attribute of the cookie. Empty: none is sent.")
+	s.Bool(&c.Partitioned, "cookie-partitioned", "Let the browser keep a cookie of its own for each site that embeds the page (Partitioned).")
 }
 
 // Gossips says whether this node is a member of a cluster.
