@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,17 +23,11 @@ type Ports struct {
 
 // WriteFile puts the file there in one rename, so that a reader who finds it finds
 // it whole.
-func (p Ports) WriteFile(path string) (err error) {
+func (p Ports) WriteFile(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("port file: %w", err)
+		return portFileError(path, err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("port file: %w", err)
-		}
-	}()
 	_, err = f.Write(p.text())
 	if chmodErr := f.Chmod(0o644); err == nil {
 		err = chmodErr
@@ -39,10 +35,46 @@ func (p Ports) WriteFile(path string) (err error) {
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	return os.Rename(f.Name(), path)
+	if err != nil {
+		os.Remove(f.Name())
+		return portFileError(path, err)
+	}
+	return nil
+}
+
+// portFileError names the file that was asked for, and not the one that becomes it.
+func portFileError(path string, err error) error {
+	var at *fs.PathError
+	var from *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &from):
+		err = from.Err
+	}
+	return fmt.Errorf("port file %s: %w", path, err)
+}
+
+// RemovePorts removes a port file that a process of before has left, so that nobody
+// takes its addresses for those of this one. A missing file is no error, and what is
+// no file is left alone.
+func RemovePorts(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("port file %s: there is something that is no file", path)
+	case err == nil:
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return portFileError(path, err)
+	}
+	return nil
 }
 
 func (p Ports) text() []byte {
@@ -59,7 +91,7 @@ func (p Ports) text() []byte {
 func ReadPorts(path string) (Ports, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return Ports{}, fmt.Errorf("port file: %w", err)
+		return Ports{}, portFileError(path, err)
 	}
 	var p Ports
 	for line := range strings.Lines(string(data)) {
@@ -72,7 +104,7 @@ func ReadPorts(path string) (Ports, error) {
 		case "gossip":
 			p.Gossip = addr
 		default:
-			return Ports{}, fmt.Errorf("port file: %s: unknown line %q", path, name)
+			return Ports{}, fmt.Errorf("port file %s: unknown line %q", path, name)
 		}
 	}
 	return p, nil

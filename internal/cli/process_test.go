@@ -113,7 +113,8 @@ func TestPortFile(t *testing.T) {
 			t.Errorf("read back %+v, %v", got, err)
 		}
 	}
-	if err := (Ports{Listen: "x"}).WriteFile(filepath.Join(dir, "no", "ports")); err == nil || !strings.Contains(err.Error(), "port file") {
+	missing := filepath.Join(dir, "no", "ports")
+	if err := (Ports{Listen: "x"}).WriteFile(missing); err == nil || err.Error() != "port file "+missing+": no such file or directory" {
 		t.Errorf("no directory: %v", err)
 	}
 	// A directory cannot be replaced by the rename: the new file must not stay behind.

@@ -14,10 +14,18 @@ import (
 type Listeners struct {
 	Listen net.Listener
 	Admin  net.Listener // nil without an admin address
+
+	portFile string // where Announce writes them; empty: nowhere
 }
 
-// Bind binds the addresses of the settings.
+// Bind binds the addresses of the settings. It first removes the port file of a
+// process of before, whose addresses are not those of this one.
 func (s *Settings) Bind() (l Listeners, err error) {
+	if s.PortFile != "" {
+		if err := cli.RemovePorts(s.PortFile); err != nil {
+			return l, err
+		}
+	}
 	if l.Listen, err = cli.Listen("listen", s.Listen); err != nil {
 		return l, err
 	}
@@ -27,11 +35,18 @@ func (s *Settings) Bind() (l Listeners, err error) {
 			return Listeners{}, err
 		}
 	}
+	l.portFile = s.PortFile
 	return l, nil
 }
 
-// Close closes what is open.
+// Close closes what is open, and removes the port file: nobody listens any more at
+// the addresses in it. One that a successor has written by now stays.
 func (l Listeners) Close() {
+	if l.portFile != "" {
+		if ports, err := cli.ReadPorts(l.portFile); err == nil && ports.Listen == l.Listen.Addr().String() {
+			cli.RemovePorts(l.portFile) //nolint:errcheck // Close has nobody to tell, and the next start tries again
+		}
+	}
 	for _, ln := range []net.Listener{l.Listen, l.Admin} {
 		if ln != nil {
 			ln.Close()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -77,6 +78,9 @@ func (s *Settings) Check(r *cli.Report, role cluster.Role, url string) {
 			r.Addr(a.setting, a.addr)
 		}
 	}
+	for _, clash := range clashes(s.Listen, s.Admin, s.Gossip) {
+		r.Add(clash.setting, fmt.Errorf("%s is the address of %s already", clash.addr, clash.other))
+	}
 	if s.Admin != "" && !cli.IsLoopback(s.Admin) && s.AdminToken == "" {
 		r.Missing("HALLEY_ADMIN_TOKEN", s.Open("admin"))
 	}
@@ -102,6 +106,37 @@ func (s *Settings) Check(r *cli.Report, role cluster.Role, url string) {
 			r.Add(unused.setting, errors.New("has no meaning without gossip"))
 		}
 	}
+}
+
+// clash is an address that an earlier setting has taken.
+type clash struct{ setting, addr, other string }
+
+// clashes finds the settings that cannot be bound because of another. Gossip binds
+// TCP too. Names are compared as they are written, for no name server is asked.
+func clashes(listen, admin, gossip string) (found []clash) {
+	var taken []clash
+	for _, a := range []clash{{setting: "listen", addr: listen}, {setting: "admin", addr: admin}, {setting: "gossip", addr: gossip}} {
+		for _, b := range taken {
+			if sameAddr(a.addr, b.addr) {
+				a.other = b.setting
+				found = append(found, a)
+				break
+			}
+		}
+		taken = append(taken, a)
+	}
+	return found
+}
+
+func sameAddr(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	// Without a host it is one private address, not every interface.
+	every := hostA != "" && cli.Unspecified(a) || hostB != "" && cli.Unspecified(b)
+	return every || strings.EqualFold(hostA, hostB)
 }
 
 // Open lists those of the address settings that are reached from other machines,
