@@ -7,6 +7,7 @@ import (
 	"github.com/halleycomet/halley/e2e/internal/cloud"
 	"github.com/halleycomet/halley/e2e/internal/peer"
 	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/e2e/internal/wire"
 )
 
 // Clients of both versions over both transports chat through the balancer, on
@@ -16,22 +17,26 @@ func TestChat(t *testing.T) {
 	comets := c.Comets(3)
 	b := c.Balancer("balancer")
 	b.Covers(comets...)
-	before := map[*cloud.Comet]float64{}
-	for _, m := range comets {
-		before[m] = m.Handshakes()
-	}
 
-	all := start(t, b.URL(), "20", "/chat/room", clients())
-	used, made := 0, 0.0
-	for _, m := range comets {
-		if n := m.Handshakes() - before[m]; n > 0 {
-			used++
-			made += n
+	var sockets, polls []peer.Options
+	for i, o := range clients() {
+		if o.Transport == peer.WebSocket {
+			sockets = append(sockets, o)
+			continue
 		}
+		o.Local = fmt.Sprintf("127.0.20.%d", 100+i)
+		polls = append(polls, o)
 	}
-	if used < 2 {
-		t.Errorf("the clients are at %d comets, want two or more", used)
+	for i, local := range spread(t, b.URL(), "20", len(sockets)) {
+		sockets[i].Local = local
 	}
+	before := handshakes(comets)
+	all := start(t, b.URL(), "20", "/chat/room", sockets)
+	made, used := since(comets, before)
+	if made != float64(len(sockets)) || used < 2 {
+		t.Fatalf("%v handshakes of %d WebSocket clients at %d comets, want two or more", made, len(sockets), used)
+	}
+	all = append(all, start(t, b.URL(), "20", "/chat/room", polls)...)
 
 	const rounds = 5
 	for r := range rounds {
@@ -47,27 +52,67 @@ func TestChat(t *testing.T) {
 			}
 		}
 	}
+	// A last word of everybody, behind which a doubled message of the same publisher
+	// would have come.
+	for i, p := range all {
+		p.Publish("/chat/room", fmt.Sprintf(`"end %d"`, i), "end")
+	}
 	for _, p := range all {
-		if got := p.Times("message"); got != rounds*len(all) {
-			t.Errorf("%s got %d messages, want %d", p.Name, got, rounds*len(all))
+		for i := range all {
+			p.Message(proc.Patience, 0, "/chat/room", fmt.Sprintf(`"end %d"`, i))
+		}
+		if got, want := p.Times("message"), (rounds+1)*len(all); got != want {
+			t.Errorf("%s got %d messages, want %d", p.Name, got, want)
 		}
 		copies(t, p)
 	}
 
 	// While nothing died: as many sessions as clients, and no request at a comet that does
 	// not know its session, by the comets' own count.
-	made = 0
-	for _, m := range comets {
-		made += m.Handshakes() - before[m]
-		if n := m.Unknown(); n != 0 {
-			t.Errorf("%s answered 402 %v times", m.Name, n)
-		}
-	}
-	if made != float64(len(all)) {
+	unknown(t, comets)
+	if made, _ := since(comets, before); made != float64(len(all)) {
 		t.Errorf("%v handshakes by %d clients", made, len(all))
 	}
 	for _, p := range all {
 		p.Disconnect()
+	}
+	gone(t, comets, all)
+}
+
+// What is unsubscribed comes no more, while the rest does.
+func TestUnsubscribe(t *testing.T) {
+	c := cloud.New(t)
+	comets := c.Comets(2)
+	b := c.Balancer("balancer")
+	b.Covers(comets...)
+	all := start(t, b.URL(), "28", "/chat/left", kinds())
+	for _, p := range all {
+		p.Subscribe("/chat/kept")
+		p.Subscribed(proc.Patience, 0, "/chat/kept")
+	}
+	from := make([]*wire.Client, len(comets))
+	for i, m := range comets {
+		from[i] = wire.New(t, m.URL())
+		from[i].MustHandshake()
+		from[i].MustPublish("/chat/left", fmt.Sprintf(`"before %d"`, i))
+	}
+	for _, p := range all {
+		for i := range from {
+			p.Message(proc.Patience, 0, "/chat/left", fmt.Sprintf(`"before %d"`, i))
+		}
+		p.Unsubscribe(proc.Patience, "/chat/left")
+	}
+	for i, w := range from {
+		w.MustPublish("/chat/left", `"after"`)
+		w.MustPublish("/chat/kept", fmt.Sprintf(`"end %d"`, i))
+	}
+	for _, p := range all {
+		for i := range from {
+			p.Message(proc.Patience, 0, "/chat/kept", fmt.Sprintf(`"end %d"`, i))
+		}
+		if n := p.Copies("/chat/left", `"after"`); n != 0 {
+			t.Errorf("%s got what it had unsubscribed %d times", p.Name, n)
+		}
 	}
 }
 
@@ -95,11 +140,7 @@ func TestBalancerRestart(t *testing.T) {
 			t.Errorf("%s made %d handshakes", p.Name, n)
 		}
 	}
-	for _, m := range comets {
-		if n := m.Unknown(); n != 0 {
-			t.Errorf("%s answered 402 %v times", m.Name, n)
-		}
-	}
+	unknown(t, comets)
 }
 
 // When every comet is down the clients keep their transport, and come back by

@@ -6,6 +6,8 @@ package node
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,13 +33,16 @@ func kinds() []peer.Options {
 	}
 }
 
-// start starts one client of each of the options, from its own address, subscribed
-// to a channel.
+// start starts one client of each of the options, from its own address (the one in
+// the options, if any), subscribed to a channel.
 func start(t *testing.T, url, net, channel string, all []peer.Options) []*peer.Client {
 	t.Helper()
 	var clients []*peer.Client
 	for i, o := range all {
-		o.URL, o.Local = url, fmt.Sprintf("127.0.%s.%d", net, i+1)
+		o.URL = url
+		if o.Local == "" {
+			o.Local = fmt.Sprintf("127.0.%s.%d", net, i+1)
+		}
 		c := peer.Start(t, o)
 		c.Subscribe(channel)
 		clients = append(clients, c)
@@ -48,8 +53,45 @@ func start(t *testing.T, url, net, channel string, all []peer.Options) []*peer.C
 		if got := c.Transport(); got != all[i].Transport {
 			t.Fatalf("%s uses %s", c.Name, got)
 		}
+		// That no connection leaves from another address is checked when the test ends.
+		if c.Times("socket") == 0 {
+			t.Fatalf("%s has not told where its connections leave from", c.Name)
+		}
 	}
 	return clients
+}
+
+// spread returns addresses of a network that the balancer sends, by IP, to one
+// comet after the other, n in all. It asks with sockets of its own: of 40 addresses
+// all at one of three comets would be a chance of 3^-39. The sessions are ended.
+func spread(t *testing.T, url, net string, n int) []string {
+	t.Helper()
+	byComet := map[string][]string{}
+	for i := range 40 {
+		local := fmt.Sprintf("127.0.%s.%d", net, i+1)
+		s := wire.MustOpen(t, url, local)
+		id := s.MustHandshake()
+		s.MustAsk(fmt.Sprintf(`[{"channel":"/meta/disconnect","id":"d","clientId":%q}]`, id), "d")
+		s.Close()
+		// The comet's own part of the clientId names it.
+		byComet[id[:8]] = append(byComet[id[:8]], local)
+	}
+	if len(byComet) < 2 {
+		t.Fatalf("40 addresses are all at one comet")
+	}
+	var all []string
+	for round := 0; len(all) < n; round++ {
+		before := len(all)
+		for _, comet := range slices.Sorted(maps.Keys(byComet)) {
+			if round < len(byComet[comet]) {
+				all = append(all, byComet[comet][round])
+			}
+		}
+		if len(all) == before {
+			t.Fatalf("no %d addresses", n)
+		}
+	}
+	return all[:n]
 }
 
 // owner returns the comet that holds a client's session, by asking each of them.

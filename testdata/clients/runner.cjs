@@ -16,13 +16,15 @@ for (const level of ['log', 'debug', 'info', 'warn', 'error']) {
     console[level] = (...args) => process.stderr.write(args.map(String).join(' ') + '\n');
 }
 
-// Every connection of this process leaves from the given address, whichever library opens it.
+// Every connection of this process leaves from the given address, whichever library opens it, and
+// tells where it did leave from.
 function bind(localAddress) {
     const connect = net.Socket.prototype.connect;
     net.Socket.prototype.connect = function (...args) {
         const options = Array.isArray(args[0]) ? args[0][0] : args[0];
         if (options && typeof options === 'object' && options.port) {
             options.localAddress = localAddress;
+            this.once('connect', () => emit('socket', {local: this.localAddress}));
         }
         return connect.apply(this, args);
     };
@@ -62,13 +64,22 @@ function run(CometD, opts) {
     cometd.configure({url: opts.url, logLevel: opts.logLevel});
 
     const channels = new Set();
+    const subscriptions = new Map(); // channel: CometD's handle, which unsubscribe wants
+    const strays = new Map(); // channel: a listener for what comes though it was unsubscribed
     let handshaken = false;
     let connected = false;
 
+    function hear(message) {
+        emit('message', {channel: message.channel, data: message.data});
+    }
+
     function subscribe(channel) {
-        cometd.subscribe(channel, message => emit('message', {
-            channel: message.channel, data: message.data,
-        }), reply => emit('subscribed', {channel, ok: !!reply.successful, error: reason(reply)}));
+        if (strays.has(channel)) {
+            cometd.removeListener(strays.get(channel));
+            strays.delete(channel);
+        }
+        subscriptions.set(channel, cometd.subscribe(channel, hear,
+            reply => emit('subscribed', {channel, ok: !!reply.successful, error: reason(reply)})));
     }
 
     // As CometD's manual has it: what the application wants is subscribed here, after every handshake.
@@ -113,7 +124,11 @@ function run(CometD, opts) {
         },
         unsubscribe(c) {
             channels.delete(c.channel);
-            cometd.unsubscribe(c.channel);
+            cometd.unsubscribe(subscriptions.get(c.channel),
+                reply => emit('unsubscribed', {channel: c.channel, ok: !!reply.successful, error: reason(reply)}));
+            // CometD passes over what comes for nobody; a test wants to see it. Not before the unsubscribe:
+            // that is sent only when nobody else listens.
+            strays.set(c.channel, cometd.addListener(c.channel, hear));
         },
         publish(c) {
             cometd.publish(c.channel, c.data, reply => emit('published', {

@@ -45,6 +45,14 @@ func Start(tb testing.TB, o Options) *Client {
 	c.Process = proc.Start(tb, proc.Spec{
 		Name: o.Name(), Path: "node", Args: args, Dir: dir(tb, o.Project), OnLine: c.line,
 	})
+	c.strict(tb, c.Name)
+	tb.Cleanup(func() {
+		for _, e := range c.All() {
+			if e.Event == "socket" && e.Local != o.Local {
+				tb.Errorf("a connection of %s left from %s", c.Name, e.Local)
+			}
+		}
+	})
 	return c
 }
 
@@ -63,6 +71,20 @@ func (c *Client) tell(command map[string]any) {
 func (c *Client) Subscribe(channel string) {
 	c.tb.Helper()
 	c.tell(map[string]any{"cmd": "subscribe", "channel": channel})
+}
+
+// Unsubscribe ends a subscription. What comes on the channel afterwards, though it
+// should not, is an event like any message.
+func (c *Client) Unsubscribe(within time.Duration, channel string) {
+	c.tb.Helper()
+	mark := c.Mark()
+	c.tell(map[string]any{"cmd": "unsubscribe", "channel": channel})
+	e := c.await(c.tb, within, mark, c.Name+" is unsubscribed from "+channel, func(e Event) bool {
+		return e.Event == "unsubscribed" && e.Channel == channel
+	})
+	if !e.OK {
+		c.tb.Errorf("%s: unsubscribe from %s: %s", c.Name, channel, e.Error)
+	}
 }
 
 // Publish tells the client to publish; the outcome comes under ref, see Published.
@@ -133,5 +155,8 @@ func (c *Client) Transport() string {
 func (c *Client) Disconnect() {
 	c.tb.Helper()
 	c.tell(map[string]any{"cmd": "disconnect"})
-	c.await(c.tb, proc.Patience, 0, c.Name+" is disconnected", func(e Event) bool { return e.Event == "disconnected" })
+	e := c.await(c.tb, proc.Patience, 0, c.Name+" is disconnected", func(e Event) bool { return e.Event == "disconnected" })
+	if !e.OK {
+		c.tb.Errorf("%s: the disconnect failed", c.Name)
+	}
 }

@@ -22,6 +22,7 @@ type Event struct {
 	Channel   string          `json:"channel"`
 	Data      json.RawMessage `json:"data"`
 	Ref       string          `json:"ref"`
+	Local     string          `json:"local"`
 	URL       string          `json:"url"`
 	OortID    string          `json:"oortId"`
 	Advice    json.RawMessage `json:"advice"`
@@ -30,8 +31,21 @@ type Event struct {
 // events collects what one process tells.
 type events struct {
 	mu  sync.Mutex
-	all []Event // guarded by mu
-	bad []string
+	all []Event  // guarded by mu
+	bad []string // guarded by mu: lines that are none
+}
+
+// strict fails the test, at its end, when the process has printed anything else
+// than events.
+func (e *events) strict(tb testing.TB, name string) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, line := range e.bad {
+			tb.Errorf("%s printed a line that is no event: %.200q", name, line)
+		}
+	})
 }
 
 func (e *events) line(text string) {

@@ -32,6 +32,7 @@ func StartServer(tb testing.TB, name, listen string) *Server {
 		Name: name, Path: "node", Dir: dir(tb, "fleet"), OnLine: s.line,
 		Args: []string{"server.js", "--name", name, "--listen", listen},
 	})
+	s.strict(tb, name)
 	s.URL = s.await(tb, proc.Patience, 0, name+" listens", func(e Event) bool { return e.Event == "ready" }).URL
 	return s
 }

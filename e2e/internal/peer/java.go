@@ -29,6 +29,7 @@ func StartJava(tb testing.TB, name, secret string, observe, join []string) *Java
 			"--observe", strings.Join(observe, ","), "--cloud", strings.Join(join, ","),
 		},
 	})
+	j.strict(tb, name)
 	j.URL = j.await(tb, proc.Patience, 0, name+" listens", func(e Event) bool { return e.Event == "ready" }).URL
 	return j
 }
