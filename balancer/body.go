@@ -12,12 +12,11 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// clientBody reads the body of a request as it comes. It is nobody's after the
-// handler.
+// clientBody reads the body of a request as it comes, within the deadline of the
+// connection.
 type clientBody struct {
 	src     io.Reader
 	conn    net.Conn
-	silence time.Duration // each read may last that long; 0 keeps the deadline that is set
 	chunked bool
 	ended   bool
 }
@@ -25,9 +24,6 @@ type clientBody struct {
 func (b *clientBody) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.EOF
-	}
-	if b.silence > 0 {
-		b.conn.SetReadDeadline(time.Now().Add(b.silence))
 	}
 	n, err := b.src.Read(p)
 	if c, ok := b.conn.(*clientConn); err == io.EOF && b.chunked && ok && c.ended.Load() {
@@ -54,16 +50,22 @@ func bodyOf(ctx *fasthttp.RequestCtx) *clientBody {
 }
 
 // finishBody sees to it that no byte of a body that was not read to its end can be
-// taken for the next request: what is left is read, or the connection ends.
+// taken for the next request: what is left is read, or the connection ends. The body
+// of a connection that ends anyway is left alone: an upload may still be at it.
 func finishBody(ctx *fasthttp.RequestCtx) {
 	b := bodyOf(ctx)
 	if b == nil {
+		return
+	}
+	if ctx.Response.ConnectionClose() {
+		leaveUnread(ctx.Conn(), true)
 		return
 	}
 	b.conn.SetReadDeadline(time.Now().Add(drainTime))
 	_, _ = io.CopyN(io.Discard, b, maxDrain) // whether it ended is what counts
 	if !b.ended {
 		ctx.SetConnectionClose()
+		leaveUnread(b.conn, true)
 	}
 }
 

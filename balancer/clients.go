@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -55,6 +56,10 @@ func (c *clients) close(which func(net.Conn) bool) {
 	}
 	c.mu.Unlock()
 	for _, conn := range some {
+		if cc, ok := conn.(*clientConn); ok {
+			conn = cc.TCPConn // at once
+			c.remove(cc)
+		}
 		conn.Close()
 	}
 }
@@ -90,11 +95,33 @@ type clientConn struct {
 	clients *clients
 	spoke   atomic.Bool // something came
 	ended   atomic.Bool
+	unread  atomic.Bool // the client may still be sending what nobody will read
 }
 
+// Close ends the connection in a way that an answer just written survives: what is
+// closed with something unread is reset, and a reset swallows what was sent before.
 func (c *clientConn) Close() error {
+	if c.unread.Swap(false) && c.TCPConn.CloseWrite() == nil {
+		c.TCPConn.SetReadDeadline(time.Now().Add(linger))
+		_, _ = io.Copy(io.Discard, c.TCPConn) // the time is the bound
+	}
 	c.clients.remove(c)
 	return c.TCPConn.Close()
+}
+
+// leaveUnread says whether something of a request is left unread for good.
+func leaveUnread(conn net.Conn, left bool) {
+	if c, ok := conn.(*clientConn); ok {
+		c.unread.Store(left)
+	}
+}
+
+// SetWriteDeadline does not fail on a connection that was closed: the write does.
+// fasthttp would otherwise let go of the request's reader before it closes the answer,
+// and with it the upload that reads there.
+func (c *clientConn) SetWriteDeadline(t time.Time) error {
+	_ = c.TCPConn.SetWriteDeadline(t)
+	return nil
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {

@@ -31,6 +31,8 @@
 //
 //	its comet is down           connect: 402::session_unknown, advice handshake, the
 //	                            interval spread over the herd; others: 402, no advice
+//	and no other is healthy     connect: likewise, when one is, or after Limits.Hold
+//	                            with an interval of Limits.RetryMin to RetryMax
 //	its comet was lost while it
 //	had a publish               502::comet_lost for each message; never sent twice
 //	no comet is healthy         after Limits.Hold: 503::no_comet, advice retry
@@ -58,6 +60,14 @@
 // interim answers (1xx), are left out. An upgrade to WebSocket is a tunnel of bytes:
 // the 101 and all frames pass as they were written, but for the cookie in the 101.
 //
+// Other paths are full duplex: an answer that begins before the body of its request
+// is over is passed on while the rest of the body is, each in its own time; only the
+// first 8 KiB of a body of known length are awaited before the request is sent on.
+// The client is told that its connection will close after such an answer. When the
+// answer ends first, or either side goes away, the connection to the comet ends, and
+// the client's: gently (what it still sends is read for up to 1 s) if it may have an
+// answer to read.
+//
 // Requests that parsers may read in two ways are refused, or brought into one form:
 // bodies are framed anew, folded headers, CONNECT, TRACE and versions other than
 // HTTP/1.0 and 1.1 are refused, upgrades other than to WebSocket are not passed on,
@@ -67,13 +77,14 @@
 //
 // [New] starts none. [Balancer.Run] owns one that follows the gossip, one for each
 // comet that checks it, and one that tidies connections up. [Balancer.Serve] owns
-// the server's: one for each connection of a client, in which its request waits, and
-// two for each tunnel. A tunnel holds no buffer while nothing moves, and a waiting
-// request none for its answer.
+// the server's: one for each connection of a client, in which its request waits; one
+// beside it while a body is passed on as it comes, which ends before its request and
+// answer do; and two for each tunnel. A tunnel holds no buffer while nothing moves,
+// and a waiting request none for its answer.
 //
 // # Locks
 //
 // fleet.mu (comets and their states), upstream.mu (the connections to one comet),
-// tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
+// upload.mu (the deadlines of one), tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
 // causes (waiting broken off, tunnels closed) happens after fleet.mu is free.
 package balancer

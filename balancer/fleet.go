@@ -38,14 +38,16 @@ type fleet struct {
 	snap atomic.Pointer[snapshot]
 
 	// Guarded by mu.
-	mu     sync.Mutex
-	comets map[string]*comet // by name and tag; those that are not gone
-	graves []*comet          // those that are, oldest first
-	synced bool              // the gossip is known, or there is none
-	ready  bool
-	change chan struct{} // closed, and replaced, when anything changes
-	dirty  bool          // something has changed since the last publish
-	downs  []*comet      // for onDown, once mu is free
+	mu      sync.Mutex
+	comets  map[string]*comet // by name and tag; those that are not gone
+	graves  []*comet          // those that are, oldest first
+	synced  bool              // the gossip is known, or there is none
+	ready   bool
+	served  bool          // a comet is healthy
+	revived time.Time     // when one became so while no other was
+	change  chan struct{} // closed, and replaced, when anything changes
+	dirty   bool          // something has changed since the last publish
+	downs   []*comet      // for onDown, once mu is free
 }
 
 // newFleet builds the fleet of a validated configuration. onDown is called, without
@@ -200,6 +202,11 @@ func (f *fleet) publish() {
 	}
 	f.ready = f.ready || f.synced && !slices.ContainsFunc(s.comets, func(c *comet) bool { return !c.checked })
 	s.ready = f.ready
+	served := s.healthy() > 0
+	if served && !f.served {
+		f.revived = time.Now()
+	}
+	f.served, s.revived = served, f.revived
 	// The later win: the living over the dead, the newer over the older, and a name
 	// over the URL under which the same comet is or was listed.
 	for _, cs := range [][]*comet{f.graves, s.comets} {

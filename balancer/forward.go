@@ -19,7 +19,8 @@ type exchange struct {
 	effect    effect
 	from      headFrom
 	out       outgoing
-	holdUntil time.Time // until when it may wait for a comet
+	hold      time.Duration // how long it may wait for a comet
+	holdUntil time.Time     // until when that is, once it waits
 }
 
 // outcome is how a request ended that no comet has answered.
@@ -68,7 +69,7 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 	}
 	switch {
 	case d.owner != nil:
-		return &outcome{why: d.reason, reply: sessionLost(b.fleet.herdInterval(d.owner))}
+		return &outcome{why: d.reason, reply: sessionLost(b.handshakeInterval(d.owner))}
 	case d.comet != nil: // one comet after the other has failed
 		return &outcome{why: ReasonNoComet, reply: tryLater(b.retryInterval())}
 	}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -96,9 +95,9 @@ func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 		from: headFrom{
 			header: h, https: ctx.IsTLS(), peer: peer, trusted: b.proxies.trusts(peer), body: bodyNone,
 		},
-		effect:    once,
-		out:       outgoing{wait: b.cfg.Limits.UpstreamTimeout},
-		holdUntil: time.Now().Add(b.cfg.Limits.Hold),
+		effect: once,
+		out:    outgoing{wait: b.cfg.Limits.UpstreamTimeout},
+		hold:   b.cfg.Limits.Hold,
 	}
 	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), b.cfg.Cookie.Name)
 	return rq
@@ -157,7 +156,7 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 		}
 	} else if ctx.IsOptions() {
 		rq.preflight, rq.effect = true, repeatable
-		rq.holdUntil = time.Time{} // not worth waiting for
+		rq.hold = 0 // not worth waiting for
 	}
 	if o := b.deliver(rq, b.passAnswer(ctx)); o != nil {
 		if rq.preflight && !o.hangUp {

@@ -127,6 +127,21 @@ func TestRefused(t *testing.T) {
 		if b.fleet.herdInterval(b.comet("b:80")) != 0 {
 			t.Error("a herd of a comet that was never down")
 		}
+		// While nobody is left nobody can go anywhere: the herd sets out when one is.
+		b.refuses("b:80")
+		b.fleet.refused(b.comet("b:80"))
+		<-time.After(time.Hour)
+		b.answers("b:80")
+		for !b.comet("b:80").is(Healthy) {
+			<-b.fleet.changed()
+		}
+		most = 0
+		for range 200 {
+			most = max(most, b.fleet.herdInterval(a))
+		}
+		if most <= 2*time.Second || most > 4*time.Second {
+			t.Errorf("2000 clients that waited are spread over %v", most)
+		}
 
 		b.answers("a:80")
 		began := time.Now()

@@ -13,14 +13,30 @@ const (
 	maxHerd = time.Minute
 )
 
-// herdInterval is after how long a client of a comet that is down shall handshake.
+// handshakeInterval is after how long a client whose session is lost shall handshake.
+// While no comet is healthy it is the interval to come back later: a handshake at once
+// would only wait, and be sent away.
+func (b *Balancer) handshakeInterval(owner *comet) time.Duration {
+	if b.fleet.snapshot().healthy() == 0 {
+		return b.retryInterval()
+	}
+	return b.fleet.herdInterval(owner)
+}
+
+// herdInterval is after how long a client of a comet that is down shall handshake. The
+// herd sets out when the comet goes down, or when there is somewhere to go again.
 func (f *fleet) herdInterval(c *comet) time.Duration {
 	at := c.downAt.Load()
 	if at == 0 {
 		return 0
 	}
-	rate := f.cfg.HandshakeRate * max(1, f.snapshot().healthy())
-	return herdInterval(c.lost.Load(), rate, time.Since(time.Unix(0, at)), rand.Float64())
+	s := f.snapshot()
+	began := time.Unix(0, at)
+	if s.revived.After(began) {
+		began = s.revived
+	}
+	rate := f.cfg.HandshakeRate * max(1, s.healthy())
+	return herdInterval(c.lost.Load(), rate, time.Since(began), rand.Float64())
 }
 
 // herdInterval spreads the clients that a comet lost, elapsed ago, over the time in

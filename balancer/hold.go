@@ -13,12 +13,19 @@ import (
 // place asks route, and while no comet is there, waits for one as long as the
 // request may. Comets that restart together, or a balancer that has just started,
 // then cost their clients a moment and no error.
+//
+// A poll whose comet is down waits too while no comet is healthy: its client is to
+// handshake, and nobody is there yet to take the handshake. What else its client
+// sends is lost already, and is told so at once.
 func (b *Balancer) place(rq *exchange) decision {
 	for {
 		changed := b.fleet.changed()
 		d := b.fleet.route(&rq.request)
-		if d.comet != nil || d.owner != nil {
+		if d.comet != nil || d.owner != nil && (!rq.out.held || b.fleet.snapshot().healthy() > 0) {
 			return d
+		}
+		if rq.holdUntil.IsZero() {
+			rq.holdUntil = time.Now().Add(rq.hold)
 		}
 		left := time.Until(rq.holdUntil)
 		if left <= 0 {
@@ -28,7 +35,7 @@ func (b *Balancer) place(rq *exchange) decision {
 		select {
 		case <-changed:
 		case <-b.stopping:
-			rq.holdUntil = time.Time{}
+			rq.hold, rq.holdUntil = 0, time.Now()
 		case <-timer.C:
 		}
 		timer.Stop()

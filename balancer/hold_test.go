@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +64,93 @@ func TestRequestsAreHeld(t *testing.T) {
 	}
 	if page.status != 200 || a.requests() != before+4 {
 		t.Errorf("a page: %d; %d requests", page.status, a.requests())
+	}
+}
+
+// A session is lost, and no comet is there to handshake with: the poll waits for one,
+// and the client is sent to it, or told to come when there may be one. Whatever else
+// the client says is answered at once.
+func TestLostSessionWithoutComet(t *testing.T) {
+	lost := func(hold time.Duration) (*running, *fakeComet, string) {
+		a, other := newFakeComet(t, "a", ok), newFakeComet(t, "b", ok)
+		cfg := quick()
+		cfg.Limits.Hold = hold
+		b := run(t, cfg, gossipOf(a, other))
+		a.kill()
+		other.kill()
+		b.untilState(a, Down)
+		b.untilState(other, Down)
+		return b, other, a.clientID()
+	}
+	told := func(t *testing.T, r reply, least, most int) {
+		t.Helper()
+		if r.ID != "1" || !r.failed() || r.Error != "402::session_unknown" || r.Advice == nil || r.Advice.Reconnect != "handshake" {
+			t.Fatalf("%+v", r)
+		}
+		if ms := *r.Advice.Interval; ms < least || ms > most {
+			t.Errorf("interval %d ms, want %d to %d", ms, least, most)
+		}
+	}
+	t.Run("none comes", func(t *testing.T) {
+		const hold = 200 * time.Millisecond
+		b, _, id := lost(hold)
+		for range 3 {
+			began := time.Now()
+			told(t, b.post(connect("1", id)).one(t), 2000, 5000)
+			if took := time.Since(began); took < hold {
+				t.Errorf("it waited %v", took)
+			}
+		}
+	})
+	t.Run("one comes", func(t *testing.T) {
+		b, other, id := lost(time.Minute)
+		done := make(chan *answer)
+		go func() { got, _ := b.do(http.MethodPost, "/cometd", connect("1", id)); done <- got }()
+		b.until("it waits", func() bool { return b.clients.len() == 1 })
+		got := b.post(publish("2", id)).one(t)
+		if got.Error != "402::session_unknown" || got.Advice != nil {
+			t.Errorf("a publish: %+v", got)
+		}
+		select {
+		case got := <-done:
+			t.Fatalf("it did not wait: %+v", got)
+		default:
+		}
+		other.start(other.addr)
+		told(t, (<-done).one(t), 0, 0)
+	})
+	t.Run("the balancer stops", func(t *testing.T) {
+		b, _, id := lost(time.Minute)
+		done := make(chan *answer)
+		go func() { got, _ := b.do(http.MethodPost, "/cometd", connect("1", id)); done <- got }()
+		b.until("it waits", func() bool { return b.clients.len() == 1 })
+		go b.stop()
+		told(t, (<-done).one(t), 2000, 5000)
+	})
+}
+
+// A poll that was held for long waits all the same when its comet, the last one, dies.
+func TestHeldPollWaitsForAComet(t *testing.T) {
+	var held atomic.Int32
+	a := newFakeComet(t, "a", nil)
+	a.serve(holding(&a, &held))
+	other := newFakeComet(t, "b", ok)
+	other.kill()
+	const hold = 300 * time.Millisecond
+	cfg := quick()
+	cfg.Limits.Hold = hold
+	b := run(t, cfg, gossipOf(a, other))
+	b.untilState(other, Down)
+	done := make(chan *answer)
+	go func() { got, _ := b.do(http.MethodPost, "/cometd", connect("1", a.clientID())); done <- got }()
+	b.until("it is held", func() bool { return held.Load() == 1 })
+	<-time.After(hold)
+	a.kill()
+	b.untilState(a, Down)
+	other.start(other.addr)
+	r := (<-done).one(t)
+	if r.Error != "402::session_unknown" || r.Advice == nil || r.Advice.Reconnect != "handshake" || *r.Advice.Interval != 0 {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -61,7 +61,9 @@ func (c *fakeComet) start(addr string) {
 	}
 	c.addr = ln.Addr().String()
 	c.dead = make(chan struct{})
+	c.mu.Lock() // connections of before kill may still be ending
 	c.conns = make(map[net.Conn]struct{})
+	c.mu.Unlock()
 	c.server = &http.Server{Handler: http.HandlerFunc(c.handle), ConnState: func(conn net.Conn, s http.ConnState) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -15,7 +15,7 @@ type Limits struct {
 
 	// ReadTimeout bounds the reading of a request's headers, and under
 	// [Config.Path] of its body; on other paths it bounds the silence within the
-	// body. Default 10 s.
+	// body until the answer begins. Default 10 s.
 	ReadTimeout time.Duration
 
 	// WriteTimeout bounds for how long a client may take nothing of its answer.
@@ -36,7 +36,9 @@ type Limits struct {
 
 	// ConnectTimeout bounds how long a comet may hold a /meta/connect. It must be
 	// above the comets' timeout (CometD's and Halley's are at most 30 s by default)
-	// and the slack of the network. Default 2 min.
+	// and the slack of the network. It also bounds the silence within an answer that
+	// is streamed: that of both sides together while the body of its request is too.
+	// Default 2 min.
 	ConnectTimeout time.Duration
 
 	// UpstreamTimeout bounds how long a comet may be silent over any other request.

@@ -2,19 +2,33 @@ package balancer
 
 import "github.com/valyala/fasthttp"
 
+// wholeBody is up to which length a body is read before the request is sent on.
+// fasthttp reads that much in advance anyway, so it is there already. Longer bodies,
+// and those of unknown length, are passed on as they come, beside their answer.
+const wholeBody = 8 << 10
+
 // servePage serves everything outside the Bayeux path, where existing fleets have
 // their pages: by cookie or address to the comet where the client's session is, any
-// method and size, streamed both ways. The body of a request is passed on before its
-// answer is: what talks both ways at once wants a WebSocket.
+// method and size, streamed both ways at once.
 func (b *Balancer) servePage(ctx *fasthttp.RequestCtx, rq *exchange, body *clientBody) {
 	h := &ctx.Request.Header
-	if body != nil {
-		body.silence = b.cfg.Limits.ReadTimeout
-		rq.out.stream, rq.out.length = body, int64(h.ContentLength())
+	length := int64(h.ContentLength())
+	switch {
+	case body == nil:
+		if h.IsGet() || h.IsHead() || h.IsOptions() {
+			rq.effect = repeatable // safe methods (RFC 9110, 9.2.1)
+		}
+	case length > 0 && length <= wholeBody:
+		whole, err := readAll(body, length, wholeBody)
+		if err != nil {
+			b.answer(ctx, rq, &outcome{hangUp: true})
+			return
+		}
+		rq.out.body, rq.from.body = whole, length
+	default:
+		rq.out.stream, rq.out.length = body, max(length, bodyChunked)
 		rq.out.alone = true
-		rq.from.body = max(rq.out.length, bodyChunked)
-	} else if h.IsGet() || h.IsHead() || h.IsOptions() {
-		rq.effect = repeatable // safe methods (RFC 9110, 9.2.1)
+		rq.from.body = rq.out.length
 	}
 	if o := b.deliver(rq, b.passAnswer(ctx)); o != nil {
 		b.answer(ctx, rq, o)

@@ -39,6 +39,10 @@ func putReader(br *bufio.Reader) {
 // when the answer has been passed on or has failed on the way, and gives w back.
 // After a failure nothing has been passed on, done is not called, and w is closed.
 //
+// An answer that begins before the body of its request is over is passed on while the
+// rest of the body is. When it ends before the body does, nobody reads on: both
+// connections end, as the client is told.
+//
 // Interim answers (1xx) are not passed on: a 100 was asked for by nobody, because
 // the balancer sends it itself, and fasthttp has no way to write others in their
 // order among the answers of a connection.
@@ -46,6 +50,9 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 	fail := func(err error) *failure {
 		w.close()
 		putReader(br)
+		if w.broke != nil {
+			return &failure{stage: stageClient, err: w.broke}
+		}
 		return &failure{stage: stageAnswering, err: err}
 	}
 	h := &ctx.Response.Header
@@ -61,12 +68,24 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 			return fail(fmt.Errorf("read answer: unexpected status %d", h.StatusCode()))
 		}
 	}
-	closing := h.ConnectionClose() || w.cut
+	both := w.upload != nil && !w.upload.over()
+	if !both && !w.endUpload() && w.broke != nil {
+		return fail(w.broke)
+	}
+	closing := h.ConnectionClose()
 	length := h.ContentLength()
 	cleanAnswer(h)
+	if both {
+		ctx.SetConnectionClose() // the body may never end
+	}
 
+	client := ctx.Conn()
 	release := func(clean bool) {
-		if clean && !closing && br.Buffered() == 0 {
+		whole := w.endUpload()
+		if both {
+			leaveUnread(client, !whole)
+		}
+		if clean && whole && !closing && br.Buffered() == 0 {
 			w.up.put(w)
 		} else {
 			w.close()
@@ -77,7 +96,7 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 	switch code := h.StatusCode(); {
 	case ctx.IsHead(), code == fasthttp.StatusNoContent, code == fasthttp.StatusNotModified:
 		release(true)
-	case length >= 0 && length <= wholeAnswer:
+	case length >= 0 && length <= wholeAnswer && (!both || br.Buffered() >= length):
 		if err := ctx.Response.ReadBody(br, 0); err != nil {
 			return fail(fmt.Errorf("read answer: %w", err))
 		}
@@ -129,6 +148,9 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
 	if errors.Is(err, io.EOF) && b.chunked && b.w.ended {
 		err = io.ErrUnexpectedEOF // fasthttp takes an end between two chunks for the end
+	}
+	if u := b.w.upload; u != nil && n > 0 {
+		u.moved()
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true

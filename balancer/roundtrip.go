@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -89,8 +88,8 @@ type outgoing struct {
 	body []byte
 	// stream is the body when it is passed on as it comes, of length bytes; -1 is
 	// sent in chunks. spent is set once something was read from it: the request then
-	// cannot be sent again.
-	stream io.Reader
+	// cannot be sent again. Until the upload has ended, both are its own.
+	stream *clientBody
 	length int64
 	spent  bool
 	// alone wants a new connection: for what cannot be sent twice, and for tunnels.
@@ -113,7 +112,7 @@ func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, m
 	w.held = out.held
 	fail = w.send(out)
 	if fail == nil {
-		fail = w.await(out.wait, may)
+		fail = w.await(out, may)
 	}
 	if fail != nil {
 		w.close()
@@ -122,10 +121,11 @@ func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, m
 	return w, nil
 }
 
-// send writes the request. A comet may answer and close before it has read all of
-// it (413, say), so an error in the middle is not the last word: await has it.
+// send writes the request, but for a body that is passed on as it comes. A comet may
+// answer and close before it has read all of it (413, say), so an error in the middle
+// is not the last word: await has it.
 func (w *wire) send(out *outgoing) *failure {
-	w.before, w.cut = w.sent, false
+	w.before, w.cut, w.broke = w.sent, false, nil
 	w.conn.SetWriteDeadline(time.Now().Add(out.wait))
 	bufs := net.Buffers{out.head}
 	if len(out.body) > 0 {
@@ -136,99 +136,47 @@ func (w *wire) send(out *outgoing) *failure {
 	if err != nil && w.sent == w.before {
 		return &failure{stage: stageUnsent, err: fmt.Errorf("write request: %w", err)}
 	}
-	if err == nil && out.stream != nil {
-		var fail *failure
-		if fail, err = w.sendStream(out); fail != nil {
-			return fail
-		}
-	}
-	if err != nil {
-		w.cut = true
-	}
+	w.cut = err != nil
 	return nil
 }
 
-// impatient is how long a comet that has begun to answer may take nothing of the
-// rest of the request before the rest is left out.
-const impatient = time.Second
-
-// sendStream passes the body on as it comes from the client.
-func (w *wire) sendStream(out *outgoing) (*failure, error) {
-	c := chunks.Get().(*chunk)
-	defer c.free()
-	const frame = 10 // room for the size of a chunk in front, and its end behind
-	for left := out.length; left != 0; {
-		room := c.buf[frame : len(c.buf)-2]
-		if left > 0 && int64(len(room)) > left {
-			room = room[:left]
-		}
-		n, err := out.stream.Read(room)
-		out.spent = true
-		if n > 0 {
-			p := room[:n]
-			if out.length < 0 {
-				p = chunked(c, frame, n)
-			} else {
-				left -= int64(n)
-			}
-			patience := out.wait
-			if w.src.raw != nil && !quiet(w.src.raw) {
-				patience = min(patience, impatient)
-			}
-			w.conn.SetWriteDeadline(time.Now().Add(patience))
-			m, werr := w.conn.Write(p)
-			w.sent += uint64(m)
-			if werr != nil {
-				return nil, werr
-			}
-		}
-		switch {
-		case err == io.EOF && left > 0:
-			return &failure{stage: stageClient, err: io.ErrUnexpectedEOF}, nil
-		case err == io.EOF && out.length < 0:
-			// Trailers of a request are left out: nothing may depend on them, and
-			// they could bring in headers that were looked at before.
-			n, err := io.WriteString(w.conn, "0\r\n\r\n")
-			w.sent += uint64(n)
-			return nil, err
-		case err != nil && err != io.EOF:
-			return &failure{stage: stageClient, err: fmt.Errorf("read request body: %w", err)}, nil
-		}
-	}
-	return nil, nil
-}
-
-// chunked frames the n bytes at c.buf[at:] as one chunk.
-func chunked(c *chunk, at, n int) []byte {
-	var size [8]byte
-	s := append(strconv.AppendUint(size[:0], uint64(n), 16), '\r', '\n')
-	start := at - len(s)
-	copy(c.buf[start:], s)
-	end := at + n
-	c.buf[end], c.buf[end+1] = '\r', '\n'
-	return c.buf[start : end+2]
-}
-
-// await waits for the first bytes of the answer.
-func (w *wire) await(wait time.Duration, may func() *failure) *failure {
+// await waits for the first bytes of the answer. Meanwhile it has a body passed on,
+// whose end is when the comet's time begins to run.
+func (w *wire) await(out *outgoing, may func() *failure) *failure {
+	wait := out.wait
 	if w.cut {
-		wait = min(wait, impatient) // it is there already, or will never be
+		wait = min(wait, impatient)
 	}
-	w.conn.SetReadDeadline(time.Now().Add(wait))
+	streams := out.stream != nil && !w.cut
+	if streams {
+		w.conn.SetReadDeadline(time.Time{})
+	} else {
+		w.conn.SetReadDeadline(time.Now().Add(wait))
+	}
 	w.up.beginWait(w)
 	var err error
 	stop := may()
 	if stop == nil {
+		if streams {
+			w.upload = startUpload(w, out)
+		}
 		w.first, err = w.src.next()
 		w.taken = 0
 	}
 	woken, why := w.up.endWait(w)
+	if stop == nil && err == nil {
+		if w.upload != nil {
+			w.upload.answered()
+		}
+		w.conn.SetReadDeadline(time.Now().Add(w.up.limits.UpstreamTimeout))
+		return nil
+	}
+	w.endUpload()
 	switch {
 	case stop != nil:
 		return stop
-	case err == nil:
-		w.conn.SetReadDeadline(time.Now().Add(w.up.limits.UpstreamTimeout))
-		return nil
+	case w.broke != nil:
+		return &failure{stage: stageClient, err: w.broke}
 	case woken:
 		return &failure{stage: why, err: errWoken}
 	case errors.Is(err, os.ErrDeadlineExceeded) && !w.cut:

@@ -1,6 +1,10 @@
 package balancer
 
-import "github.com/halleycomet/halley/internal/sticky"
+import (
+	"time"
+
+	"github.com/halleycomet/halley/internal/sticky"
+)
 
 // snapshot is the comets as they are known at one moment. It is immutable, but for
 // the state and the load of the comets in it, which are always those of now.
@@ -11,6 +15,9 @@ type snapshot struct {
 
 	// comets are those that are there, in any state but Gone, ordered by name.
 	comets []*comet
+
+	// revived is when a comet became healthy while no other was.
+	revived time.Time
 
 	// byTag finds an incarnation, the last ones that are gone included.
 	byTag map[sticky.Tag]*comet

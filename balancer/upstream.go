@@ -52,10 +52,12 @@ type wire struct {
 	// (the SYN may count as a byte).
 	sent, before, acked0 uint64
 	ackKnown             bool
-	ended                bool   // the comet has closed it
-	cut                  bool   // the request could not be written to its end
-	held                 bool   // it carries a poll that the comet may hold
-	first                *chunk // the beginning of an answer, and how much of it was taken
+	ended                bool    // the comet has closed it
+	cut                  bool    // the request could not be written to its end
+	broke                error   // because the client broke off
+	upload               *upload // passes the body of the present request on; nil when there is none, or it ended
+	held                 bool    // it carries a poll that the comet may hold
+	first                *chunk  // the beginning of an answer, and how much of it was taken
 	taken                int
 
 	// Guarded by up.mu.
@@ -132,8 +134,9 @@ func (u *upstream) put(w *wire) {
 	}
 }
 
-// close ends the connection; more than once is harmless.
+// close ends the connection and the upload on it; more than once is harmless.
 func (w *wire) close() {
+	w.endUpload()
 	w.up.mu.Lock()
 	if !w.gone {
 		w.gone = true
@@ -161,6 +164,26 @@ func (u *upstream) endWait(w *wire) (woken bool, why stage) {
 	defer u.mu.Unlock()
 	delete(u.waiting, w)
 	return w.woken, w.why
+}
+
+// wakeOne wakes a wire if it waits for its answer.
+func (u *upstream) wakeOne(w *wire, why stage) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, waits := u.waiting[w]
+	if waits && !w.woken {
+		w.wake(why)
+	}
+	return waits
+}
+
+// waitUntil bounds the waiting of a wire that waits for its answer.
+func (u *upstream) waitUntil(w *wire, t time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, waits := u.waiting[w]; waits && !w.woken {
+		w.conn.SetReadDeadline(t)
+	}
 }
 
 // past is a deadline that has passed.

@@ -196,7 +196,7 @@ func TestStageOfBrokenConnection(t *testing.T) {
 					t.Fatal(fail)
 				}
 				answerOn(t, other)
-				if fail := w.await(time.Second, goAhead); fail != nil {
+				if fail := w.await(&outgoing{wait: time.Second}, goAhead); fail != nil {
 					t.Fatal(fail)
 				}
 				w.rest()
@@ -209,7 +209,7 @@ func TestStageOfBrokenConnection(t *testing.T) {
 				tc.after(other)
 			}
 			if fail == nil {
-				fail = w.await(time.Second, goAhead)
+				fail = w.await(&outgoing{wait: time.Second}, goAhead)
 			}
 			if fail == nil || fail.stage != tc.want {
 				t.Errorf("used %v, %s: %v, want %v", used, name, fail, tc.want)
@@ -238,7 +238,7 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 			t.Fatal(fail)
 		}
 		// may is called when the wire can be woken.
-		fail := w.await(time.Minute, func() *failure { tc.wake(); return nil })
+		fail := w.await(&outgoing{wait: time.Minute}, func() *failure { tc.wake(); return nil })
 		if fail == nil || fail.stage != tc.want {
 			t.Errorf("%s: %v", tc.name, fail)
 		}
@@ -246,10 +246,10 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 	}
 	w, _ := p.take(true)
 	gone := &failure{stage: stageDown, err: errWoken}
-	if fail := w.await(time.Minute, func() *failure { return gone }); fail != gone {
+	if fail := w.await(&outgoing{wait: time.Minute}, func() *failure { return gone }); fail != gone {
 		t.Errorf("nobody there to wait for: %v", fail)
 	}
-	if fail := w.await(10*time.Millisecond, goAhead); fail == nil || fail.stage != stageTimeout {
+	if fail := w.await(&outgoing{wait: 10 * time.Millisecond}, goAhead); fail == nil || fail.stage != stageTimeout {
 		t.Errorf("silence: %v", fail)
 	}
 	w.close()
