@@ -28,7 +28,11 @@ func statusCommand() cli.Command {
 			return cli.Action{
 				Check: func() error {
 					r := cli.NewReport(s)
-					r.Addr("admin", addr)
+					if addr == "" {
+						r.Needed("admin", "the address that the balancer was given under this name")
+					} else {
+						r.Addr("admin", addr)
+					}
 					return r.Err()
 				},
 				Run: func(ctx context.Context, call cli.Call) error {
@@ -58,6 +62,9 @@ func askStatus(ctx context.Context, addr, token string) ([]balancer.CometStatus,
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusUnauthorized {
+		return nil, errors.New(addr + " wants another token: set HALLEY_ADMIN_TOKEN or HALLEY_ADMIN_TOKEN_FILE to that of the balancer")
+	}
 	if resp.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 		return nil, fmt.Errorf("%s: HTTP status %d: %s", req.URL, resp.StatusCode, said)
@@ -75,6 +82,9 @@ func printStatus(w io.Writer, comets []balancer.CometStatus, now time.Time) erro
 	for _, c := range comets {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n",
 			c.Name, c.State, now.Sub(c.Since).Round(time.Second), c.Reason, c.Load, c.URL)
+	}
+	if len(comets) == 0 {
+		fmt.Fprintln(table, "no comets yet")
 	}
 	return table.Flush()
 }

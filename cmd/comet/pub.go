@@ -25,7 +25,7 @@ func pubCommand(stdin io.Reader) cli.Command {
 				if err != nil {
 					return err
 				}
-				return pub(ctx, flags, call.Args[0], call.Args[1], data)
+				return pub(ctx, flags, call.Args[0], call.Args[1], data, call.Stderr)
 			}}
 		},
 	}
@@ -53,7 +53,7 @@ func readData(arg string, stdin io.Reader) (bayeux.RawJSON, error) {
 	return bayeux.RawJSON(data), nil
 }
 
-func pub(ctx context.Context, flags *toolFlags, url, channel string, data bayeux.RawJSON) error {
+func pub(ctx context.Context, flags *toolFlags, url, channel string, data bayeux.RawJSON, stderr io.Writer) error {
 	work := newOnce()
 	var last error
 	cfg := flags.config(url)
@@ -62,7 +62,11 @@ func pub(ctx context.Context, flags *toolFlags, url, channel string, data bayeux
 		// Once only: after a failure nobody knows whether it was published.
 		work.done(c.Publish(ctx, channel, data))
 	}
-	cfg.OnRetry = func(err error) { last = err }
+	waits := &retries{w: stderr}
+	cfg.OnRetry = func(err error) {
+		last = err
+		waits.failed(err)
+	}
 	c, err := newClient(cfg)
 	if err != nil {
 		return err

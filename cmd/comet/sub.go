@@ -23,7 +23,7 @@ func subCommand() cli.Command {
 		Declare: func(s *cli.Settings) cli.Action {
 			flags := declareTool(s, "How long the first subscription may take. Afterwards a lost server is waited for without end.")
 			return cli.Action{Check: flags.check, Run: func(ctx context.Context, call cli.Call) error {
-				return sub(ctx, flags, call.Args[0], call.Args[1:], call.Stdout)
+				return sub(ctx, flags, call.Args[0], call.Args[1:], call)
 			}}
 		},
 	}
@@ -42,10 +42,10 @@ type subscriber struct {
 	last     error       // the last failure
 }
 
-func sub(ctx context.Context, flags *toolFlags, url string, channels []string, out io.Writer) error {
+func sub(ctx context.Context, flags *toolFlags, url string, channels []string, call cli.Call) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s := &subscriber{ctx: running, stop: stop, channels: channels, out: out}
+	s := &subscriber{ctx: running, stop: stop, channels: channels, out: call.Stdout}
 	late := make(chan struct{})
 	s.inTime = time.AfterFunc(flags.timeout, func() {
 		close(late)
@@ -58,8 +58,15 @@ func sub(ctx context.Context, flags *toolFlags, url string, channels []string, o
 		s.holds = false
 		s.subscribe()
 	}
-	cfg.OnConnect = s.subscribe
-	cfg.OnRetry = func(err error) { s.last = err }
+	waits := &retries{w: call.Stderr}
+	cfg.OnConnect = func() {
+		waits.connected()
+		s.subscribe()
+	}
+	cfg.OnRetry = func(err error) {
+		s.last = err
+		waits.failed(err)
+	}
 	cfg.OnMessage = s.print
 	var err error
 	if s.client, err = newClient(cfg); err != nil {

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/halleycomet/halley/bayeux/client"
@@ -44,12 +47,34 @@ func (f *toolFlags) config(url string) client.Config {
 // newClient builds a client. Its only source of mistakes is the URL of the
 // command line.
 func newClient(cfg client.Config) (*client.Client, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) {
+		return nil, cli.Usagef("%q is no URL like http://host:port/cometd", cfg.URL)
+	}
 	c, err := client.New(cfg)
 	if err != nil {
 		return nil, cli.Usagef("%v", err)
 	}
 	return c, nil
 }
+
+// retries tells a user who waits why, once for each time that the server is away.
+// It belongs to the goroutine of the callbacks.
+type retries struct {
+	w    io.Writer
+	told bool
+}
+
+// failed is for OnRetry.
+func (r *retries) failed(err error) {
+	if !r.told {
+		r.told = true
+		fmt.Fprintf(r.w, "comet: %v; trying again\n", err)
+	}
+}
+
+// connected is for OnConnect.
+func (r *retries) connected() { r.told = false }
 
 // errInTime says that a tool has not come to its aim in time, and why, as far as
 // the last failed attempt tells.

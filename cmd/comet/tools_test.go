@@ -49,15 +49,22 @@ func TestSubFollowsARestartedServer(t *testing.T) {
 			first := lone(t, "--admin", "127.0.0.1:0")
 			sub := start(t, nil, nil, "sub", "--transport", transport, first.URL, "/a")
 			first.subscribed(1)
+			if said := sub.stderr.String(); said != "" {
+				t.Errorf("says %q while all is well", said)
+			}
 			if status := first.stop(); status != 0 {
 				t.Fatalf("status %d: %s", status, first.stderr)
 			}
+			sub.says(sub.stderr, "; trying again\n")
 			second := lone(t, "--listen", first.Listen, "--admin", "127.0.0.1:0")
 			second.subscribed(1)
 			if pub := finish(t, "pub", second.URL, "/a", "1"); pub.status != 0 {
 				t.Fatal(pub.stderr)
 			}
 			sub.says(sub.stdout, "/a 1\n")
+			if said := sub.stderr.String(); strings.Count(said, "\n") != 1 {
+				t.Errorf("says of one loss: %s", said)
+			}
 		})
 	}
 }
@@ -75,16 +82,18 @@ func TestToolsFail(t *testing.T) {
 		{"pub: a pattern", []string{"pub", server.URL, "/a/*", "1"}, 1, []string{"/a/*"}},
 		{"pub: no JSON", []string{"pub", server.URL, "/a", "hello"}, 2, []string{"JSON", "quotes"}},
 		{"pub: two values", []string{"pub", server.URL, "/a", "1 2"}, 2, []string{"JSON"}},
-		{"pub: nobody there", []string{"pub", "--timeout", "200ms", closed, "/a", "1"}, 1, []string{"200ms", "refused"}},
+		{"pub: nobody there", []string{"pub", "--timeout", "200ms", closed, "/a", "1"}, 1, []string{"refused; trying again\n", "comet: not within 200ms", "refused"}},
 		{"pub: no server of ours", []string{"pub", "--timeout", "200ms", server.URL + "x", "/a", "1"}, 1, []string{"404"}},
 		{"pub: too few", []string{"pub", server.URL, "/a"}, 2, []string{"URL CHANNEL JSON"}},
 		{"pub: URL", []string{"pub", "nowhere", "/a", "1"}, 2, []string{"URL", "nowhere"}},
+		{"pub: no scheme", []string{"pub", "127.0.0.1:8080/cometd", "/a", "1"}, 2, []string{`comet pub: "127.0.0.1:8080/cometd" is no URL like http://host:port/cometd`, "See comet pub --help."}},
 		{"pub: transport", []string{"pub", "--transport", "pigeon", server.URL, "/a", "1"}, 2, []string{"--transport", "pigeon"}},
 		{"pub: timeout", []string{"pub", "--timeout", "0", server.URL, "/a", "1"}, 2, []string{"--timeout"}},
 		{"sub: refused", []string{"sub", server.URL, "/meta/x"}, 1, []string{"/meta/subscribe", "403:"}},
-		{"sub: nobody there", []string{"sub", "--timeout", "200ms", closed, "/a"}, 1, []string{"200ms", "refused"}},
+		{"sub: nobody there", []string{"sub", "--timeout", "200ms", closed, "/a"}, 1, []string{"refused; trying again\n", "not within 200ms", "refused"}},
 		{"sub: no channel", []string{"sub", server.URL}, 2, []string{"URL CHANNEL..."}},
-		{"sub: URL", []string{"sub", "ftp://x/", "/a"}, 2, []string{"ftp://x/"}},
+		{"sub: URL", []string{"sub", "ftp://x/", "/a"}, 2, []string{`"ftp://x/" is no URL like http://host:port/cometd`}},
+		{"health: no scheme", []string{"health", "localhost:8080/cometd"}, 2, []string{`"localhost:8080/cometd" is no URL like http://host:port/cometd`}},
 		{"health: nobody there", []string{"health", closed}, 1, []string{"refused"}},
 		{"health: no server of ours", []string{"health", server.URL + "x"}, 1, []string{"404"}},
 		{"load is not here yet", []string{"load", server.URL}, 2, []string{"load"}},

@@ -43,7 +43,10 @@ func (m *mistakes) place(mistake string) int {
 func (m *mistakes) Unwrap() error { return m.err }
 
 // usageError makes a program end with ExitUsage.
-type usageError struct{ said string }
+type usageError struct {
+	said    string
+	command string // "" when it is about which command
+}
 
 func (e *usageError) Error() string { return e.said }
 

@@ -110,6 +110,10 @@ func (p *Program) runCommand(ctx context.Context, cmd Command, call Call) error 
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // being told to stop is no failure
 	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		usage.command = cmd.Name
+	}
 	return err
 }
 
@@ -188,7 +192,8 @@ func (p *Program) fail(call Call, err error) int {
 		fmt.Fprintf(call.Stderr, "%s %s: %v\nSee %s %s --help.\n", p.Name, wrong.command, wrong, p.Name, wrong.command)
 		return ExitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintf(call.Stderr, "%s: %v\nSee %s --help.\n", p.Name, err, p.Name)
+		who := strings.TrimSpace(p.Name + " " + usage.command)
+		fmt.Fprintf(call.Stderr, "%s: %v\nSee %s --help.\n", who, err, who)
 		return ExitUsage
 	}
 	fmt.Fprintf(call.Stderr, "%s: %v\n", p.Name, err)

@@ -122,11 +122,11 @@ func TestCommands(t *testing.T) {
 		{"arguments after --", nil, "sub http://a -- -1 --x", ExitDone, "sub", "http://a -1 --x", ""},
 		{"too few arguments", nil, "sub http://a", ExitUsage, "", "", "too few arguments: sub wants URL CHANNEL..."},
 		{"too many arguments", nil, "serve x y", ExitUsage, "", "", `unexpected argument "x"`},
-		{"wrong argument", nil, "sub bad /x", ExitUsage, "sub", "bad /x", `"bad" is no URL`},
+		{"wrong argument", nil, "sub bad /x", ExitUsage, "sub", "bad /x", "balancer sub: \"bad\" is no URL\nSee balancer sub --help.\n"},
 		{"failure", nil, "sub down /x", ExitFailed, "sub", "down /x", "balancer: dial: refused"},
 		{"told to stop", ended, "sub wait /x", ExitDone, "sub", "wait /x", ""},
 		{"unknown", nil, "explode", ExitUsage, "", "", `unknown command "explode": commands: serve, demo, sub, config`},
-		{"mistyped", nil, "dmeo", ExitUsage, "", "", "is demo meant?"},
+		{"mistyped", nil, "dmeo", ExitUsage, "", "", "is demo meant?\nSee balancer --help.\n"},
 		{"mistyped after help", nil, "help sbu", ExitUsage, "", "", "is sub meant?"},
 		{"another command's flag", nil, "demo --place ip", ExitUsage, "", "", "--place: unknown flag"},
 	} {

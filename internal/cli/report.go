@@ -31,6 +31,14 @@ func (r *Report) Add(setting string, err error) {
 	}
 }
 
+// Needed reports a setting that has no value, with what it is needed for.
+func (r *Report) Needed(setting, what string) {
+	if !r.settings.unread(setting) {
+		r.told[setting] = true
+		r.errs = append(r.errs, fmt.Errorf("--%s is needed: %s", setting, what))
+	}
+}
+
 // Addr reports an address that is not HOST:PORT or :PORT.
 func (r *Report) Addr(setting, addr string) { r.Add(setting, checkAddr(addr)) }
 
