@@ -227,3 +227,19 @@ func TestPeersEnd(t *testing.T) {
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"4"}]`)
 	mustHold(t, c.hear(), "402::session_unknown")
 }
+
+// From Leave on clients are refused, so that no publish is answered with success
+// that the comets would miss whose links are about to end; the links themselves go
+// on.
+func TestLeave(t *testing.T) {
+	f, cloud := startCloud(t, false)
+	peer, client := f.peer(cloud), f.connected()
+	mustHold(t, f.post(peer, `[{"channel":"/meta/subscribe","clientId":"%","subscription":"/b"}]`), `"successful":true`)
+	mustHold(t, f.post(client, `[{"channel":"/b","clientId":"%","data":1}]`), `"successful":true`)
+	f.Leave()
+	mustHold(t, f.post(client, `[{"channel":"/b","clientId":"%","data":2}]`), `"successful":false`, `402::session_unknown`)
+	mustHold(t, f.post(client, `[{"channel":"/meta/connect","clientId":"%","id":"9"}]`), `402::session_unknown`, `"reconnect":"handshake"`)
+	mustHold(t, f.request("POST", "/cometd", handshakeBody).body, `"successful":false`, `"reconnect":"handshake"`)
+	got := f.post(peer, `[{"channel":"/meta/connect","clientId":"%","id":"9","advice":{"timeout":0}}]`)
+	mustHold(t, got, `[{"channel":"/b","data":1},{"id":"9","channel":"/meta/connect","successful":true`)
+}

@@ -69,9 +69,9 @@ func (s *Server) rehandshake() *bayeux.Advice {
 
 // outcome is why a connect that nobody completed is answered, by the state in
 // which its session is by now.
-func (s *Server) outcome(state State) release {
+func (s *Server) outcome(session *session, state State) release {
 	switch {
-	case s.leaving.Load():
+	case s.refuses(session):
 		return releaseLeaving
 	case state == StateDisconnected:
 		return releaseEnded

@@ -74,7 +74,7 @@ func (x *exchange) message(m *bayeux.Message) (bayeux.Reply, *connect) {
 		return reply.Fail(bayeux.ErrorMessageIDInvalid), nil
 	case m.Channel == bayeux.MetaHandshake:
 		return x.handshake(m, reply), nil
-	case x.srv.leaving.Load(), x.session == nil, m.ClientID != x.session.id:
+	case x.srv.refuses(x.session), x.session == nil, m.ClientID != x.session.id:
 		return x.unknown(m, reply), nil
 	case m.Channel == bayeux.MetaConnect:
 		return x.connect(m, reply)

@@ -30,7 +30,7 @@ func newPoll() *hold { return &hold{released: make(chan release, 1)} }
 func (s *session) arm(h *hold, d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.state.live() || s.srv.leaving.Load() || h.sock == nil && s.deliverable() {
+	if !s.state.live() || s.srv.refuses(s) || h.sock == nil && s.deliverable() {
 		return false
 	}
 	s.releaseLocked(releaseReplaced)

@@ -91,7 +91,7 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect)
 	}
 	messages, state, interval := x.session.answered(true)
 	if why == releaseMessages || why == releaseTimeout {
-		why = x.srv.outcome(state)
+		why = x.srv.outcome(x.session, state)
 	}
 	return s.connectReply(c.reply, why, interval), messages, true
 }

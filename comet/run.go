@@ -33,9 +33,22 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
+// Leave begins the end, before Run's context ends it: from now on clients are
+// refused, each with 402 and advice to handshake, which leads them elsewhere. What
+// they published before still goes out over the links of other comets, and no
+// publish is answered with success that these would miss. To be called before the
+// cloud says goodbye.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// refuses tells whether the messages of a session are answered any more.
+func (s *Server) refuses(session *session) bool {
+	return s.left.Load() || s.leaving.Load() && (session == nil || !session.peer)
+}
+
 // leave says goodbye to everybody.
 func (s *Server) leave() {
-	s.leaving.Store(true)
+	s.Leave()
+	s.left.Store(true)
 	s.endLife()
 	sockets := s.sessions.close()
 	for _, session := range s.sessions.all() {

@@ -27,7 +27,8 @@ type Server struct {
 
 	channels channels
 
-	leaving atomic.Bool // set once, when Run's context ends
+	leaving atomic.Bool // set once, by Leave or when Run's context ends: no more clients
+	left    atomic.Bool // set once, when Run's context ends: no more comets either
 }
 
 // New builds a comet. It starts nothing; see [Server.Run].

@@ -165,7 +165,7 @@ func (s *Server) holdOnSocket(x *exchange, c connect) {
 		return
 	}
 	_, state, interval := x.session.answered(false)
-	x.sock.reply(s.connectReply(c.reply, s.outcome(state), interval))
+	x.sock.reply(s.connectReply(c.reply, s.outcome(x.session, state), interval))
 }
 
 // refuseFrame counts a frame that is no list of messages, and closes.

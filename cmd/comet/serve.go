@@ -44,6 +44,7 @@ func (n *process) run(ctx context.Context) error {
 	defer sayGoodbye()
 	leave := sync.OnceFunc(func() {
 		close(n.leaving)
+		n.server.Leave()
 		sayGoodbye()
 	})
 
