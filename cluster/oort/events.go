@@ -97,6 +97,12 @@ func (c *Cloud) move(l *link, e event) {
 	if old.connected() {
 		l.down = now
 	}
+	if old.reached() {
+		l.apart = now
+	}
+	if l.state.reached() {
+		l.failed, l.told = nil, telling{}
+	}
 	l.mute.Store(l.state == Duplicate || l.state == Closed)
 	level := zap.DebugLevel
 	if (old == Joined) != (l.state == Joined) {

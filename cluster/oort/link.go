@@ -29,6 +29,9 @@ type link struct {
 	state   State
 	since   time.Time // when state began
 	down    time.Time // when it was last connected, or was made
+	apart   time.Time // when it was last joined, or was made
+	failed  error     // what ended the last attempt
+	told    telling   // what was last logged of its being apart
 	static  bool      // the configuration wants it
 	gossip  gossip
 	tag     string    // the incarnation that gossip named last
@@ -49,7 +52,7 @@ func newLink(c *Cloud, url, alias string, now time.Time) *link {
 	return &link{
 		cloud: c, url: url, alias: alias,
 		poke:  make(chan struct{}, 1),
-		state: Dialing, since: now, down: now,
+		state: Dialing, since: now, down: now, apart: now,
 		marks: make(map[string]mark), dirty: make(map[string]struct{}),
 	}
 }
@@ -147,6 +150,9 @@ func (l *link) life(parent context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.abort = nil
+	if err != nil {
+		l.failed = err
+	}
 	var refusal *client.ReplyError
 	switch {
 	case errors.As(err, &refusal) && refusal.Channel == bayeux.MetaHandshake:
@@ -173,6 +179,7 @@ func (l *link) clientConfig() client.Config {
 	cfg.OnConnect = func() { l.happened(evResumed) }
 	cfg.OnBreak = func(error) { l.happened(evCut) }
 	cfg.OnDisconnect = func(error) { l.happened(evEnded) }
+	cfg.OnRetry = l.onRetry
 	cfg.OnMessage = l.onMessage
 	cfg.Log = l.cloud.log.Named("link")
 	return cfg

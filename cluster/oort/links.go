@@ -69,8 +69,10 @@ func (c *Cloud) reconcile(start func(*link)) time.Duration {
 			if l.cancel == nil {
 				start(l)
 			}
-			if until > 0 && (next == 0 || until < next) {
-				next = until
+			for _, d := range []time.Duration{until, c.tellApart(l, now)} {
+				if d > 0 && (next == 0 || d < next) {
+					next = d
+				}
 			}
 			continue
 		}
