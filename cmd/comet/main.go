@@ -5,17 +5,20 @@
 //	comet sub URL CHANNEL...           prints what is published to channels
 //	comet pub URL CHANNEL JSON         publishes one message
 //	comet health URL                   tells by its exit status whether a session can be had
+//	comet config --check FILE          tells every mistake in a configuration
+//	comet config --example             a configuration with every setting
 //
 // # serve
 //
 // SIGTERM makes it leave in order: it tells the gossip that it is leaving, says
 // goodbye on the links to the other comets and to the gossip, then closes what
 // its clients have open, and exits with status 0. A second SIGTERM stops it at
-// once. With gossip, or with --oort, or with HALLEY_OORT_SECRET, it is part of
-// a cloud; otherwise it serves alone.
+// once, with status 1. With gossip, or with --oort, or with HALLEY_OORT_SECRET, it
+// is part of a cloud; otherwise it serves alone.
 //
 // The lines of --port-file are those of the log line "listening": listen, admin
-// and gossip, the latter two where there are such addresses.
+// and gossip, the latter two where there are such addresses. The file is there
+// only while the comet listens.
 //
 // # sub
 //

@@ -9,6 +9,14 @@ import (
 // helpWidth is at how many columns the text of the help wraps.
 const helpWidth = 80
 
+// ending is what every help ends with.
+const ending = `
+Exit status: 0 done, 1 failed, 2 wrong usage or settings.
+
+SIGTERM or SIGINT (Ctrl-C) makes a command leave in order; the status is 0, or 1
+where its work was not done yet. A second one stops it at once, with status 1.
+`
+
 func (p *Program) runHelp(call Call, args []string) int {
 	if len(args) == 0 || isHelp(args[0]) {
 		p.help(call.Stdout)
@@ -38,6 +46,7 @@ func (p *Program) help(w io.Writer) {
 		fmt.Fprintf(&b, "  %-*s  %s\n", width, cmd.synopsis(), brief)
 	}
 	fmt.Fprintf(&b, "\n%s COMMAND --help shows a command's settings.\n", p.Name)
+	b.WriteString(ending)
 	fmt.Fprint(w, b.String())
 }
 
@@ -77,6 +86,7 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 			}
 		}
 	}
+	b.WriteString(ending)
 	fmt.Fprint(w, b.String())
 }
 

@@ -58,6 +58,8 @@ func TestSignals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var errs strings.Builder
+			cmd.Stderr = &errs
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -71,6 +73,9 @@ func TestSignals(t *testing.T) {
 				}
 			}
 			cmd.Wait()
+			if want := len(c.send) - 1; strings.Count(errs.String(), "\n") != want || strings.Count(errs.String(), "told twice to end") != want {
+				t.Errorf("logged %q", &errs)
+			}
 			if got := cmd.ProcessState.ExitCode(); got != c.status {
 				t.Errorf("exit status %d (%v), want %d", got, cmd.ProcessState, c.status)
 			}

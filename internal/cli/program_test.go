@@ -175,6 +175,11 @@ func TestHelp(t *testing.T) {
 					t.Errorf("lacks %q", s)
 				}
 			}
+			for _, s := range []string{"\nExit status: 0 done, 1 failed, 2 wrong usage", "SIGTERM", "second one stops it at once"} {
+				if !strings.Contains(out, s) {
+					t.Errorf("lacks %q", s)
+				}
+			}
 			for _, s := range c.not {
 				if strings.Contains(out, s) {
 					t.Errorf("has %q", s)

@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"go.uber.org/zap"
 )
 
 // SignalContext returns a context that ends at the first SIGINT or SIGTERM. At the
-// second the process exits at once, with status ExitFailed. stop gives the signals
+// second the process logs a line and exits at once, with status ExitFailed. stop gives the signals
 // back to their default handling and returns when nothing of this is alive.
 func SignalContext(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
@@ -26,7 +28,8 @@ func SignalContext(parent context.Context) (ctx context.Context, stop func()) {
 		}
 		select {
 		case <-quit:
-		case <-signals:
+		case s := <-signals:
+			NewLogger(os.Stderr, LogWarn).Warn("told twice to end: stopped at once", zap.Stringer("signal", s))
 			os.Exit(ExitFailed)
 		}
 	}()
