@@ -75,7 +75,7 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect)
 	why := releaseMessages
 	if c.hold > 0 {
 		if h := newPoll(); x.session.arm(h, c.hold) {
-			forget := s.watch.add(ctx.Conn(), func() { x.session.release(h, releaseHangup) })
+			forget := s.watch.Watch(ctx.Conn(), func() { x.session.release(h, releaseHangup) })
 			why = <-h.released
 			forget()
 		}

@@ -20,15 +20,19 @@ import (
 // ShutdownTimeout plus the grace for close frames; nothing that it started is
 // alive then. It is to be called once.
 func (s *Server) Run(ctx context.Context) error {
+	// Clients are watched until all have been told goodbye.
+	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwatch()
 	var watching sync.WaitGroup
-	if err := s.watch.open(); err != nil {
-		// Not fatal: a hang-up is then noticed when the answer is written.
-		s.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
-	}
-	watching.Go(s.watch.run)
+	watching.Go(func() {
+		if err := s.watch.Run(watch); err != nil {
+			// Not fatal: a hang-up is then noticed when the answer is written.
+			s.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
+		}
+	})
 	s.sweepUntil(ctx)
 	s.leave()
-	s.watch.close()
+	unwatch()
 	watching.Wait()
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/halleycomet/halley/internal/origins"
+	"github.com/halleycomet/halley/internal/park"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
@@ -21,7 +22,7 @@ type Server struct {
 	cloud    Cloud // by SetCloud
 	stats    *stats
 	sessions *registry
-	watch    *hangups
+	watch    *park.Watcher
 	life     context.Context // ends when the comet leaves
 	endLife  context.CancelFunc
 
@@ -54,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 		nameTag:  sticky.NameTag(cfg.Name),
 		stats:    newStats(sessions),
 		sessions: sessions,
-		watch:    newHangups(),
+		watch:    park.New(),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	return s, nil
