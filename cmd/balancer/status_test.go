@@ -13,7 +13,7 @@ func TestStatusSays(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		w.Write([]byte("[]")) //nolint:errcheck // a test's server
+		w.Write([]byte("[]"))
 	}))
 	defer admin.Close()
 	addr := strings.TrimPrefix(admin.URL, "http://")

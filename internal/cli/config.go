@@ -54,10 +54,10 @@ func (c Command) check(path string, call Call) error {
 	return err
 }
 
-// inFile tells of mistakes in a file. One that names the file needs it not once more.
+// inFile tells of the mistakes in a file. A single one that names the file needs it not once more.
 func inFile(path string, err error) string {
 	said := err.Error()
-	if _, several := err.(*mistakes); several && strings.Contains(said, path) && !strings.Contains(said, "\n") {
+	if strings.Contains(said, path) && !strings.Contains(said, "\n") {
 		return said
 	}
 	return path + ": " + said

@@ -32,6 +32,11 @@
 //	HALLEY_PLACE: "best" is none of auto, load, ip
 //	halley.yaml:7: lisen: unknown setting: is listen meant?
 //
+// Those of the file come first, in the order of its lines. A file of which nothing can
+// be read is one mistake, and the settings are then not checked against each other.
+//
+// A variable of the environment that is nearly the name of a known one is warned of.
+//
 // Exit status: 0 done, 1 failed, 2 wrong usage or settings.
 //
 // Program.Main owns one goroutine, which waits for signals; nothing else here

@@ -63,6 +63,9 @@ type Call struct {
 	Args []string
 	// LookupEnv finds a variable of the environment, as os.LookupEnv does.
 	LookupEnv func(name string) (string, bool)
+	// Environ lists the environment, as os.Environ does, to warn of misspelt names in
+	// it. Nil: nothing is warned of.
+	Environ []string
 	// Stdout and Stderr are the program's.
 	Stdout, Stderr io.Writer
 }
@@ -72,7 +75,7 @@ type Call struct {
 func (p *Program) Main() int {
 	ctx, stop := SignalContext(context.Background())
 	defer stop()
-	return p.Run(ctx, Call{Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout, Stderr: os.Stderr})
+	return p.Run(ctx, Call{Args: os.Args[1:], LookupEnv: os.LookupEnv, Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr})
 }
 
 // Run runs the command that call names and returns the exit status. What went
@@ -102,6 +105,7 @@ func (p *Program) runCommand(ctx context.Context, cmd Command, call Call) error 
 		p.helpCommand(call.Stdout, cmd)
 		return nil
 	}
+	p.warnMisspelt(call.Stderr, cmd.Name, call.Environ)
 	if err != nil {
 		return err
 	}

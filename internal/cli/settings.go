@@ -60,9 +60,12 @@ func (set *Setting) Local(value string) *Setting {
 	return set
 }
 
+// envPrefix begins the names of all variables.
+const envPrefix = "HALLEY_"
+
 // env is the name of the setting's variable.
 func (set *Setting) env() string {
-	return "HALLEY_" + strings.ToUpper(strings.ReplaceAll(set.name, "-", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(set.name, "-", "_"))
 }
 
 // String declares a text; unit stands for it in the help (ADDR, URL, NAME).
