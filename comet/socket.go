@@ -31,13 +31,14 @@ type socket struct {
 	// fixed after construction
 	conn    net.Conn
 	deflate bool
-	timeout time.Duration // of a write
+	timeout time.Duration // see pace
 
 	mu sync.Mutex
 	// guarded by mu
 	session    *session // whose messages are written here
 	replies    [][]byte // frames
 	replyBytes int      // of those that have not left
+	pong       []byte   // the answer to the newest ping, a frame; nil when it has left
 	writing    bool     // the writer exists
 	again      bool     // something came since the writer last looked
 	closing    []byte   // the close frame, once it is decided; sent last
@@ -102,6 +103,20 @@ func (k *socket) send(frame []byte) {
 	}
 	k.replies = append(k.replies, frame)
 	k.replyBytes += len(frame)
+	k.wakeLocked()
+}
+
+// ponged queues the answer to a ping, instead of one that has not left yet: only
+// the newest ping needs one (RFC 6455, section 5.5.3). So whoever pings and does
+// not read fills nothing; the reader, which handles pings on its way to the next
+// message, is not to be throttled there.
+func (k *socket) ponged(frame []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.dead || k.closing != nil {
+		return
+	}
+	k.pong = frame
 	k.wakeLocked()
 }
 

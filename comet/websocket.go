@@ -46,7 +46,7 @@ func (s *Server) serveSocket(conn *websocket.Conn, deflate, plain bool) {
 	}
 	defer s.sessions.removeSocket(k)
 	conn.SetReadLimit(int64(s.cfg.MaxMessageSize))
-	conn.SetPingHandler(func(data string) error { k.send(pongFrame(data)); return nil })
+	conn.SetPingHandler(func(data string) error { k.ponged(pongFrame(data)); return nil })
 	conn.SetCloseHandler(func(code int, _ string) error {
 		if code == websocket.CloseNoStatusReceived {
 			code = 0

@@ -7,10 +7,17 @@ import (
 
 // write is the writer of a socket: it runs until nothing is left to write.
 func (k *socket) write() {
+	p := pace{timeout: k.timeout}
 	for {
-		s, replies, closing, more := k.next()
+		s, pong, replies, closing, more := k.next()
 		if !more {
 			return
+		}
+		if pong != nil {
+			if _, _, err := k.put(nil, pong, &p); err != nil {
+				k.broken()
+				return
+			}
 		}
 		var messages []*outgoing
 		if s != nil {
@@ -20,12 +27,12 @@ func (k *socket) write() {
 			k.last(closing)
 			return
 		}
-		sent, err := k.putMessages(s, messages)
+		sent, err := k.putMessages(s, messages, &p)
 		if len(messages) > 0 {
 			s.settle(messages, sent)
 		}
 		if err == nil {
-			err = k.putReplies(replies)
+			err = k.putReplies(replies, &p)
 		}
 		if err != nil {
 			k.broken()
@@ -36,17 +43,18 @@ func (k *socket) write() {
 
 // next looks for something to do. When there is nothing more is false, and the
 // writer has ended.
-func (k *socket) next() (s *session, replies [][]byte, closing []byte, more bool) {
+func (k *socket) next() (s *session, pong []byte, replies [][]byte, closing []byte, more bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.idle.Broadcast()
 	if k.dead || !k.again && k.closing == nil {
 		k.writing = false
-		return nil, nil, nil, false
+		return nil, nil, nil, nil, false
 	}
 	k.again = false
 	replies, k.replies = k.replies, nil
-	return k.session, replies, k.closing, true
+	pong, k.pong = k.pong, nil
+	return k.session, pong, replies, k.closing, true
 }
 
 // broken ends the writer after a failed write. The reader learns it, too.
@@ -75,15 +83,26 @@ func (k *socket) last(closing []byte) {
 	k.idle.Broadcast()
 }
 
-// allow sets the deadline of the next write; false when it must not take place:
-// the session of these messages (if they are messages) has moved on.
-func (k *socket) allow(s *session) bool {
+// put writes; allowed is false when that must not take place: the session of these
+// messages (if they are messages) has moved on, or nothing can be written any more.
+func (k *socket) put(s *session, out []byte, p *pace) (n int, allowed bool, err error) {
+	if !k.allow(s, p.left(len(out))) {
+		return 0, false, nil
+	}
+	began := time.Now()
+	n, err = k.conn.Write(out)
+	p.wrote(n, time.Since(began))
+	return n, true, err
+}
+
+// allow sets the deadline of the next write, if it may take place.
+func (k *socket) allow(s *session, within time.Duration) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if s != nil && k.session != s || k.dead {
 		return false
 	}
-	k.conn.SetWriteDeadline(time.Now().Add(k.timeout))
+	k.conn.SetWriteDeadline(time.Now().Add(within))
 	return true
 }
 
@@ -92,14 +111,14 @@ var chunks = sync.Pool{New: func() any { return new([]byte) }}
 // putMessages writes messages, many in one write, and returns how many left
 // whole. A frame of which a broken connection took only a part does not count: its
 // client can never see it as a message.
-func (k *socket) putMessages(s *session, messages []*outgoing) (sent int, err error) {
+func (k *socket) putMessages(s *session, messages []*outgoing, p *pace) (sent int, err error) {
 	if len(messages) == 0 {
 		return 0, nil
 	}
 	buf := chunks.Get().(*[]byte)
 	defer chunks.Put(buf)
 	var ends []int
-	for sent < len(messages) && k.allow(s) {
+	for sent < len(messages) {
 		*buf, ends = (*buf)[:0], ends[:0]
 		out := messages[sent].frame(k.deflate)
 		if sent+1 < len(messages) {
@@ -113,7 +132,10 @@ func (k *socket) putMessages(s *session, messages []*outgoing) (sent int, err er
 		} else {
 			ends = append(ends, len(out))
 		}
-		n, err := k.conn.Write(out)
+		n, allowed, err := k.put(s, out, p)
+		if !allowed {
+			break
+		}
 		if err == nil {
 			sent += len(ends)
 			continue
@@ -126,12 +148,9 @@ func (k *socket) putMessages(s *session, messages []*outgoing) (sent int, err er
 	return sent, nil
 }
 
-func (k *socket) putReplies(frames [][]byte) error {
+func (k *socket) putReplies(frames [][]byte, p *pace) error {
 	for _, f := range frames {
-		if !k.allow(nil) {
-			return nil
-		}
-		if _, err := k.conn.Write(f); err != nil {
+		if _, allowed, err := k.put(nil, f, p); err != nil || !allowed {
 			return err
 		}
 		k.written(len(f))

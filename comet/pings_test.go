@@ -1,0 +1,107 @@
+package comet
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fasthttp/websocket"
+)
+
+// A client that pings and never reads fills nothing: of its pongs only the newest
+// waits, and when none has left for the write timeout it is closed.
+func TestPingsWithoutReading(t *testing.T) {
+	f := startTCP(t, func(c *Config) { c.WriteTimeout = 300 * time.Millisecond })
+	c := f.ws().shake()
+	var k *socket
+	for k = range f.sockets() {
+		break
+	}
+	frame := make([]byte, 0, 256<<10)
+	for len(frame)+131 <= cap(frame) {
+		frame = append(frame, 0x89, 0x80|125, 0, 0, 0, 0)
+		frame = append(frame, make([]byte, 125)...)
+	}
+	raw := c.NetConn()
+	raw.SetWriteDeadline(time.Now().Add(patience))
+	for {
+		_, err := raw.Write(frame)
+		k.mu.Lock()
+		waiting, size := len(k.replies), k.replyBytes
+		k.mu.Unlock()
+		if waiting > 0 || size > 0 {
+			t.Fatalf("%d frames of %d bytes wait", waiting, size)
+		}
+		if err == nil {
+			continue
+		}
+		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			t.Fatal("never closed")
+		}
+		break
+	}
+	eventually(t, "the socket gone", func() bool { return len(f.sockets()) == 0 })
+}
+
+// A client that pings and reads gets each pong, also amid its messages.
+func TestPingsOfAReader(t *testing.T) {
+	f := startTCP(t, nil)
+	c := f.ws().shake("/b")
+	publisher := f.connected()
+	pongs := make(chan string, 1)
+	c.SetPongHandler(func(data string) error { pongs <- data; return nil })
+	for i := range 100 {
+		data := string(rune('0' + i))
+		c.WriteControl(websocket.PingMessage, []byte(data), noDeadline)
+		publish(f, publisher, "/b", i)
+		c.say(`[]`) // answered after the pong
+		for c.hear() != `[]` {
+		}
+		mustBe(t, receive(t, "the pong", pongs), data)
+	}
+}
+
+// What counts is that the backlog leaves, not that a byte moves now and then.
+func TestPace(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		read  int // bytes per second
+		frame int // bytes
+		alive bool
+	}{
+		{"trickle", 100, 120, false},
+		{"trickle of a large frame", 100, 2 * writeChunk, false},
+		{"just too slow", writeChunk/10 - 500, 120, false},
+		{"slow", writeChunk / 9, 120, true},
+		{"slow, large frames", writeChunk / 9, writeChunk, true},
+		{"fast", 1 << 20, 120, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				defer client.Close()
+				k := newSocket(server, false, 10*time.Second)
+				for k.replyBytes < 16*writeChunk {
+					k.send(make([]byte, c.frame))
+				}
+				go func() {
+					buf := make([]byte, c.read)
+					for {
+						if _, err := io.ReadFull(client, buf); err != nil {
+							return
+						}
+						time.Sleep(time.Second) // of the bubble
+					}
+				}()
+				time.Sleep(25 * time.Second)
+				if alive := !k.ended(); alive != c.alive {
+					t.Errorf("alive: %v", alive)
+				}
+				k.shut(false)
+			})
+		})
+	}
+}
