@@ -87,9 +87,10 @@ type Config struct {
 	// permessage-deflate; only large frames are compressed then. Default on.
 	Compression bool
 
-	// WriteTimeout [write-timeout] is how long a client may take nothing from its
-	// connection before it is closed; the session and its queue stay, for the next
-	// connection. Default 10 s.
+	// WriteTimeout [write-timeout] is the time in which a client must take what is
+	// written to it, or 64 KiB of that; otherwise its connection is closed. The
+	// session and its queue stay, for the next connection. Over HTTP it does not run
+	// while a connect is held. Default 10 s.
 	WriteTimeout time.Duration
 
 	// SocketIdleTimeout [socket-idle-timeout] closes a WebSocket on which nothing

@@ -21,9 +21,12 @@
 //
 // # Guarantees
 //
-//   - Per publisher and channel, messages arrive in the order in which the comet
-//     read them, at each subscriber, on every transport. A message is queued for
-//     every local subscriber before its publisher gets the reply.
+//   - Per publisher and channel, messages leave in the order in which the comet
+//     read them, for each subscriber: on its WebSocket, or in one HTTP answer after
+//     the other. A client with two requests on two connections (a held connect, and
+//     a publish whose answer carries messages, too) gets two answers, each in
+//     order; which of the two it reads first is not in the comet's hands. A message
+//     is queued for every local subscriber before its publisher gets the reply.
 //   - At most once. What a broken WebSocket did not take stays in the queue; what
 //     an HTTP answer carried is not repeated, even if it never arrived.
 //   - One session, one copy, whatever the number of its matching subscriptions.
@@ -31,8 +34,9 @@
 //     nothing is lost, doubled or overtaken between the old one and the new one.
 //     What the client itself has not read of the old one is its own affair.
 //   - A client that does not read delays nobody: its messages queue up to a limit
-//     (then the session is cut), its socket is closed after a write timeout, its
-//     own requests wait for its own replies.
+//     (then the session is cut), its connection is closed after a write timeout
+//     (also when it takes a few bytes now and then), its own requests wait for its
+//     own replies, and of its pings only the newest is answered.
 //   - In an HTTP answer: messages, then replies in the order of the requests, then
 //     the reply to a connect. On a WebSocket: messages before the replies of the
 //     frame that caused them.

@@ -152,6 +152,7 @@ func refusalOf(err error) Refusal {
 
 // badRequest answers what fasthttp could not read as a request.
 func (s *Server) badRequest(ctx *fasthttp.RequestCtx, err error) {
+	s.renewDeadline(ctx.Conn(), fasthttp.StateActive)
 	var header *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {

@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"time"
+
 	"github.com/valyala/fasthttp"
 
 	"github.com/halleycomet/halley/bayeux"
@@ -49,7 +51,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 	if carries {
 		waiting = append(waiting, x.session.take()...)
 	}
-	answer(ctx, callback, waiting, x.replies)
+	answer(ctx, s.cfg.WriteTimeout, callback, waiting, x.replies)
 }
 
 // alone tells whether the rule about handshakes is kept.
@@ -97,8 +99,8 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect)
 }
 
 // answer writes the response: the messages first, the replies after them, that to
-// a connect last.
-func answer(ctx *fasthttp.RequestCtx, callback string, messages []*outgoing, replies []bayeux.Reply) {
+// a connect last. timeout is that of writing.
+func answer(ctx *fasthttp.RequestCtx, timeout time.Duration, callback string, messages []*outgoing, replies []bayeux.Reply) {
 	size := 2 + len(messages) + 160*len(replies)
 	for _, m := range messages {
 		size += len(m.json)
@@ -123,6 +125,10 @@ func answer(ctx *fasthttp.RequestCtx, callback string, messages []*outgoing, rep
 	} else {
 		ctx.SetContentType("text/javascript; charset=utf-8")
 		out = bayeux.AppendJSONP(nil, callback, out)
+	}
+	if len(out) > writeChunk {
+		ctx.Response.SetBodyStream(&largeBody{conn: ctx.Conn(), timeout: timeout, rest: out}, len(out))
+		return
 	}
 	ctx.Response.SetBodyRaw(out)
 }

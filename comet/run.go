@@ -83,6 +83,8 @@ func (s *Server) FasthttpServer() *fasthttp.Server {
 		ReadBufferSize: 16 << 10, // also the limit of a header, and so of a JSONP request
 		ReadTimeout:    s.cfg.ReadTimeout,
 		IdleTimeout:    s.cfg.IdleTimeout,
+		WriteTimeout:   s.cfg.WriteTimeout, // of an answer, from when it is made
+		ConnState:      s.renewDeadline,
 		// Twice the limit, which the handler enforces: a body that is a little too
 		// large is read, so that its sender sees the 413, CORS headers and all. One
 		// that is much too large finds the connection closed, perhaps before that.
