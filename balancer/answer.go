@@ -122,6 +122,12 @@ func (b *Balancer) releaseInterval() time.Duration {
 // request without messages gets a plain 502, 503 or 504.
 func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 	ctx.Response.Reset()
+	if o.gone {
+		b.metrics.hangups.Inc()
+		ctx.SetConnectionClose()
+		ctx.Conn().Close() // whoever has only stopped sending gets no answer either
+		return
+	}
 	if o.hangUp {
 		b.refuse(ctx, reasonBody, fasthttp.StatusBadRequest, "the body of the request did not come\n")
 		ctx.SetConnectionClose()

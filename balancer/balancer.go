@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/origins"
+	"github.com/halleycomet/halley/internal/park"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -28,6 +29,7 @@ type Balancer struct {
 	server   *fasthttp.Server
 	tunnels  *tunnelSet // all of them
 	clients  *clients
+	watch    *park.Watcher // the clients whose requests wait
 	stopping chan struct{} // closed by stop
 	stopOnce sync.Once
 	stopTime time.Duration // how long requests under way have to end
@@ -55,7 +57,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(), origins: policy, proxies: trusted,
-		tunnels: newTunnelSet(), clients: newClients(), stopping: make(chan struct{}), stopTime: defaultStopTime,
+		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), stopping: make(chan struct{}), stopTime: defaultStopTime,
 	}
 	if b.fleet, err = newFleet(&b.cfg, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
@@ -158,6 +160,15 @@ func (b *Balancer) Serve(ctx context.Context, ln net.Listener) error {
 // what it likes, and calls [Balancer.Handler] for all the rest.
 func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fasthttp.RequestHandler) error {
 	b.server.Handler = b.guard(handler)
+	watch, unwatch := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := b.watch.Run(watch); err != nil {
+			b.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
+		}
+	})
+	defer watching.Wait()
+	defer unwatch()
 	served := make(chan error, 1)
 	go func() { served <- b.server.Serve(listener{ln, b.clients}) }()
 	select {

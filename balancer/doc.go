@@ -26,6 +26,10 @@
 //     acknowledged (Linux tells, by TCP_INFO). After a reset one cannot be certain:
 //     a reset says nothing of what was read before it.
 //   - A comet that goes down, found out by whatever, sets free what waits for it.
+//   - A client that hangs up while its messages wait, if only with its sending half,
+//     gets no answer. The connection to the comet is closed at once, so that the comet
+//     keeps for the next poll what it would have sent. (On Linux; elsewhere it is not
+//     noticed.)
 //
 // # What clients see
 //
@@ -79,7 +83,8 @@
 // comet that checks it, and one that tidies connections up. [Balancer.Serve] owns
 // the server's: one for each connection of a client, in which its request waits; one
 // beside it while a body is passed on as it comes, which ends before its request and
-// answer do; and two for each tunnel. A tunnel holds no buffer while nothing moves,
+// answer do; two for each tunnel; and one that watches the clients whose requests
+// wait. A tunnel holds no buffer while nothing moves,
 // and a waiting request none for its answer.
 //
 // # Locks

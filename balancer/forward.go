@@ -29,6 +29,8 @@ type outcome struct {
 	reply replier
 	// hangUp: the client is gone, or broke off; there is nothing to answer.
 	hangUp bool
+	// gone: it hung up while it waited, and nothing can be said to it.
+	gone bool
 }
 
 // pass takes the answer that has begun on w to the client and gives the connection
@@ -42,6 +44,7 @@ const maxMoves = 4
 // deliver sends a request to its comet and has the answer passed on. It returns nil
 // when that was done.
 func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
+	defer rq.out.vigil.end()
 	d := b.place(rq)
 	for move := 0; d.comet != nil && move < maxMoves; move++ {
 		v, fail := b.try(rq, d, pass)
@@ -51,7 +54,7 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 		b.log.Debug("request failed", zap.String("comet", d.comet.name), zap.Error(fail))
 		switch v {
 		case hangUp:
-			return &outcome{hangUp: true}
+			return &outcome{hangUp: true, gone: fail.stage == stageGone}
 		case later:
 			return &outcome{why: ReasonFull, reply: tryLater(b.retryInterval())}
 		case moveOn:
@@ -68,6 +71,8 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
 	}
 	switch {
+	case rq.out.vigil.left():
+		return &outcome{hangUp: true, gone: true}
 	case d.owner != nil:
 		return &outcome{why: d.reason, reply: sessionLost(b.handshakeInterval(d.owner))}
 	case d.comet != nil: // one comet after the other has failed
@@ -93,6 +98,8 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 	out.head = appendHead(out.head[:0], &rq.from, c.addr, b.cfg.Cookie.Name, d.requestCookie)
 	may := func() *failure {
 		switch {
+		case out.vigil.left():
+			return &failure{stage: stageGone, err: errWoken}
 		case !c.living().lives():
 			return &failure{stage: stageDown, err: errWoken}
 		case out.held && b.isStopping():
@@ -103,6 +110,10 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 	var t trial
 	var failing time.Time // since when its dials fail
 	for fresh := out.alone; ; fresh = true {
+		if out.held && out.vigil.left() { // what is no poll is sent all the same
+			end()
+			return hangUp, &failure{stage: stageGone, err: errWoken}
+		}
 		began := time.Now()
 		b.metrics.held.Inc()
 		w, fail := roundTrip(c, out, fresh, limits.DialTimeout, may)
@@ -142,6 +153,7 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		}
 		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
 		if dialFailed {
+			out.vigil.begin()
 			<-time.After(redialPause) // a host that is out of reach may be said to be so at once
 		} else {
 			t.resent++

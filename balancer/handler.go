@@ -151,6 +151,7 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 		rq.messages, rq.callback = messages, callback
 		rq.peek(messages)
 		rq.effect = effectOf(messages)
+		rq.out.vigil = &vigil{watcher: b.watch, conn: ctx.Conn(), out: &rq.out}
 		if hasConnect(messages) {
 			rq.out.wait, rq.out.held = b.cfg.Limits.ConnectTimeout, true
 		}

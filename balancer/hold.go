@@ -31,9 +31,17 @@ func (b *Balancer) place(rq *exchange) decision {
 		if left <= 0 {
 			return d
 		}
+		var gone <-chan struct{}
+		if rq.out.held {
+			rq.out.vigil.begin()
+			gone = rq.out.vigil.departed()
+		}
 		timer := time.NewTimer(left)
 		select {
 		case <-changed:
+		case <-gone:
+			timer.Stop()
+			return decision{reason: d.reason}
 		case <-b.stopping:
 			rq.hold, rq.holdUntil = 0, time.Now()
 		case <-timer.C:

@@ -71,7 +71,7 @@ func afterFailure(s stage, e effect, t trial, redial time.Duration) verdict {
 		return moveOn
 	case stageFull:
 		return later
-	case stageClient:
+	case stageClient, stageGone:
 		return hangUp
 	case stageTimeout:
 		// It has the request, and may yet act on it.

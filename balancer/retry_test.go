@@ -21,6 +21,7 @@ func TestAfterFailure(t *testing.T) {
 		stageDown:        {elsewhere, unsure, elsewhere, unsure},
 		stageReleased:    {moveOn, moveOn, moveOn, moveOn},
 		stageClient:      {hangUp, hangUp, hangUp, hangUp},
+		stageGone:        {hangUp, hangUp, hangUp, hangUp},
 	}
 	for s := range stage(stages) {
 		got := [4]verdict{

@@ -39,8 +39,10 @@ const (
 	stageReleased
 	// stageClient: the client broke off within its own request.
 	stageClient
+	// stageGone: the client hung up while its answer was awaited.
+	stageGone
 
-	stages = int(stageClient) + 1
+	stages = int(stageGone) + 1
 )
 
 func (s stage) String() string {
@@ -67,6 +69,8 @@ func (s stage) String() string {
 		return "released"
 	case stageClient:
 		return "client"
+	case stageGone:
+		return "gone"
 	}
 	return fmt.Sprintf("stage(%d)", uint8(s))
 }
@@ -98,6 +102,8 @@ type outgoing struct {
 	// let it last.
 	wait time.Duration
 	held bool
+	// vigil watches the client meanwhile; nil when it need not be watched.
+	vigil *vigil
 }
 
 // roundTrip sends a request to c and waits until its answer begins. The returned
@@ -151,9 +157,14 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 	if streams {
 		w.conn.SetReadDeadline(time.Time{})
 	} else {
-		w.conn.SetReadDeadline(time.Now().Add(wait))
+		first := wait
+		if out.vigil.idle() {
+			first = min(moment, wait)
+		}
+		w.conn.SetReadDeadline(time.Now().Add(first))
 	}
-	w.up.beginWait(w)
+	w.up.beginWait(w, out)
+	out.vigil.on(w)
 	var err error
 	stop := may()
 	if stop == nil {
@@ -161,6 +172,11 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 			w.upload = startUpload(w, out)
 		}
 		w.first, err = w.src.next()
+		if errors.Is(err, os.ErrDeadlineExceeded) && out.vigil.idle() && wait > moment {
+			w.up.waitUntil(w, out, time.Now().Add(wait-moment))
+			out.vigil.begin()
+			w.first, err = w.src.next()
+		}
 		w.taken = 0
 	}
 	woken, why := w.up.endWait(w)

@@ -63,15 +63,15 @@ func (u *upload) run() {
 	cut := u.pass()
 	switch {
 	case u.broke != nil:
-		if !u.w.up.wakeOne(u.w, stageClient) {
+		if !u.w.up.wakeOne(u.w, u.out, stageClient) {
 			u.w.conn.Close() // half a request gets no whole answer
 		}
 	case u.complete:
-		u.w.up.waitUntil(u.w, time.Now().Add(u.out.wait))
+		u.w.up.waitUntil(u.w, u.out, time.Now().Add(u.out.wait))
 	case cut:
 		// A comet may answer and close before it has read all (413, say), so this is
 		// not the last word.
-		u.w.up.waitUntil(u.w, time.Now().Add(impatient))
+		u.w.up.waitUntil(u.w, u.out, time.Now().Add(impatient))
 	}
 }
 

@@ -24,10 +24,10 @@ type upstream struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	idle    []*wire            // the longest idle first
-	waiting map[*wire]struct{} // those that wait for the first byte of an answer
-	open    int                // all connections, tunnels included
-	closed  bool               // the comet was removed: nothing is kept any more
+	idle    []*wire             // the longest idle first
+	waiting map[*wire]*outgoing // those that wait for the first byte of an answer, and to what
+	open    int                 // all connections, tunnels included
+	closed  bool                // the comet was removed: nothing is kept any more
 }
 
 func newUpstream(addr string, cfg *Config) *upstream {
@@ -37,7 +37,7 @@ func newUpstream(addr string, cfg *Config) *upstream {
 		dial: func(addr string, timeout time.Duration) (net.Conn, error) {
 			return net.DialTimeout("tcp", addr, timeout)
 		},
-		waiting: make(map[*wire]struct{}),
+		waiting: make(map[*wire]*outgoing),
 	}
 }
 
@@ -152,10 +152,10 @@ func (w *wire) close() {
 
 // beginWait registers a wire that waits for its answer; endWait takes it off and
 // tells whether it was woken meanwhile, and why.
-func (u *upstream) beginWait(w *wire) {
+func (u *upstream) beginWait(w *wire, out *outgoing) {
 	u.mu.Lock()
 	w.woken = false
-	u.waiting[w] = struct{}{}
+	u.waiting[w] = out
 	u.mu.Unlock()
 }
 
@@ -166,22 +166,22 @@ func (u *upstream) endWait(w *wire) (woken bool, why stage) {
 	return w.woken, w.why
 }
 
-// wakeOne wakes a wire if it waits for its answer.
-func (u *upstream) wakeOne(w *wire, why stage) bool {
+// wakeOne wakes a wire if it waits for the answer to out, and not to a later request.
+func (u *upstream) wakeOne(w *wire, out *outgoing, why stage) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	_, waits := u.waiting[w]
+	waits := u.waiting[w] == out
 	if waits && !w.woken {
 		w.wake(why)
 	}
 	return waits
 }
 
-// waitUntil bounds the waiting of a wire that waits for its answer.
-func (u *upstream) waitUntil(w *wire, t time.Time) {
+// waitUntil bounds the waiting of a wire that waits for the answer to out.
+func (u *upstream) waitUntil(w *wire, out *outgoing, t time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, waits := u.waiting[w]; waits && !w.woken {
+	if u.waiting[w] == out && !w.woken {
 		w.conn.SetReadDeadline(t)
 	}
 }

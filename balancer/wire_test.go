@@ -71,6 +71,8 @@ func recording(t *testing.T) (*running, *recorder) {
 }
 
 // raw sends bytes on a new connection and returns all that comes back until the end.
+// It says that no more will come, unless the request does: the client of a poll would
+// count as gone then.
 func (r *running) raw(request string) string {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", r.addr)
@@ -79,7 +81,9 @@ func (r *running) raw(request string) string {
 	}
 	defer conn.Close()
 	io.WriteString(conn, request)
-	conn.(*net.TCPConn).CloseWrite()
+	if !strings.Contains(request, "Connection: close") {
+		conn.(*net.TCPConn).CloseWrite()
+	}
 	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	got, err := io.ReadAll(conn)
 	if err != nil && len(got) == 0 { // a refusal may end in a reset: not all was read
@@ -136,7 +140,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			"GET /old HTTP/1.0\r\n" + host + "\r\n",
 			"GET /old HTTP/1.1\r\n" + host + forwarded + "\r\n"},
 		{"a Bayeux body",
-			"POST /cometd/x?y HTTP/1.1\r\n" + host + "content-type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n0\r\n\r\n",
+			"POST /cometd/x?y HTTP/1.1\r\n" + host + "content-type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n0\r\n\r\n",
 			"POST /cometd/x?y HTTP/1.1\r\n" + host + "Content-Type: application/json\r\n" + forwarded + "Content-Length: 4\r\n\r\n[{}]"},
 		{"Expect, which is met here",
 			"POST /x HTTP/1.1\r\n" + host + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
