@@ -12,6 +12,7 @@ import (
 
 	"github.com/halleycomet/halley/e2e/internal/peer"
 	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 func TestMain(m *testing.M) { proc.Main(m) }
@@ -19,35 +20,51 @@ func TestMain(m *testing.M) { proc.Main(m) }
 // screenshots names the variable with the folder that gets a picture of each step.
 const screenshots = "HALLEY_SCREENSHOTS"
 
-// steps are what the script of testdata/clients/browser does, in its order; the
-// move is made only when both tabs began on one comet.
-var steps = []string{"two comets", "chat", "stopped", "started again", "cross-origin", "done"}
+// steps are what the script of testdata/clients/browser does, in its order.
+var steps = []string{"two comets", "chat", "moved", "stopped", "started again", "cross-origin", "done"}
 
-// Two browser contexts on two comets chat, one comet is stopped by its button, its
-// tab is seen on another comet, the chat goes on, the comet is started again, and a
-// page of another origin joins.
-func TestPage(t *testing.T) {
-	for _, transport := range []string{"websocket", "long-polling"} {
-		t.Run(transport, func(t *testing.T) {
+// Two browser contexts on two comets chat, one tab is moved by its button, one
+// comet is stopped by its button, its tab is soon seen on another comet, the chat
+// goes on, the comet is started again, and a page of another origin joins.
+func TestPageBound(t *testing.T) {
+	for _, tc := range []struct {
+		transport string
+		// failover is from the click that stops a comet until its tab is on another one.
+		failover time.Duration
+	}{
+		{"websocket", 1500 * time.Millisecond},
+		{"long-polling", 500 * time.Millisecond},
+	} {
+		t.Run(tc.transport, func(t *testing.T) {
 			base := demo(t)
 			var done []string
 			failed := ""
-			args := []string{base, transport}
+			took := time.Duration(-1)
+			args := []string{base, tc.transport}
 			if folder := os.Getenv(screenshots); folder != "" {
 				args = append(args, folder)
 			}
 			script := peer.Browse(t, func(line string) {
-				var report struct{ Step, Failed string }
+				var report struct {
+					Step, Failed string
+					Millis       int64
+				}
 				if err := json.Unmarshal([]byte(line), &report); err != nil {
 					return
 				}
 				t.Log(line)
-				if failed = report.Failed; failed == "" && report.Step != "moved by the button" {
+				if failed = report.Failed; failed == "" {
 					done = append(done, report.Step)
+				}
+				if report.Step == "stopped" {
+					took = time.Duration(report.Millis) * time.Millisecond
 				}
 			}, args...)
 			if code := script.Wait(3 * time.Minute); code != 0 || failed != "" || !slices.Equal(done, steps) {
 				t.Fatalf("the script ended with %d after %q: %s\n%s", code, done, failed, script.Log())
+			}
+			if limit := testenv.Bound(tc.failover); took > limit {
+				t.Errorf("the tab of the stopped comet was on another one after %v, want %v", took, limit)
 			}
 		})
 	}

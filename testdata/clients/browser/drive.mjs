@@ -67,6 +67,18 @@ class Tab {
     must(lines.filter((line) => line.includes(text)).length === 1, `${this.name}: ${text} is there ${lines}`);
   }
 
+  // move clicks the button and waits for another comet.
+  async move() {
+    const from = await this.holder();
+    const handshakes = await this.handshakes();
+    await this.page.click('#move');
+    await this.until((n) => Number(document.getElementById('handshakes').textContent) > n, 'handshakes to move', handshakes);
+    await this.until((old) => /^comet-/.test(document.getElementById('holder').textContent) &&
+      document.getElementById('holder').textContent !== old, 'moved', from);
+    await this.until(() => document.getElementById('state').textContent === 'connected', 'connected after the move');
+    return { from, to: await this.holder() };
+  }
+
   cometState(name, state) {
     return this.until(([n, s]) => [...document.querySelectorAll('#comets tr')]
       .some((row) => row.dataset.name === n && row.cells[1].textContent === s), `sees ${name} ${state}`, [name, state]);
@@ -88,13 +100,7 @@ try {
   const url = `${base}/?transport=${transport}`;
   const anna = await Tab.open('anna', url);
   const ben = await Tab.open('ben', url);
-  if (await anna.holder() === await ben.holder()) {
-    const before = await ben.holder();
-    await ben.page.click('#move');
-    await ben.until((old) => /^comet-/.test(document.getElementById('holder').textContent) &&
-      document.getElementById('holder').textContent !== old, 'moved', before);
-    step('moved by the button', { from: before, to: await ben.holder() });
-  }
+  if (await anna.holder() === await ben.holder()) await ben.move();
   must(await anna.holder() !== await ben.holder(), 'two tabs on one comet');
   step('two comets', { anna: await anna.holder(), ben: await ben.holder() });
 
@@ -102,6 +108,15 @@ try {
   await chat([anna, ben], 'first');
   await anna.shot('1-chat');
   step('chat');
+
+  const moved = await ben.move();
+  await chat([anna, ben], 'moved');
+  step('moved', moved);
+  // A stop is for the comet of one tab: where the move led to the other's, that one makes room.
+  if (await anna.holder() === await ben.holder()) {
+    await anna.move();
+    must(await anna.holder() !== await ben.holder(), 'the move of anna led nowhere');
+  }
 
   const dead = await ben.holder();
   const handshakes = await ben.handshakes();
