@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,39 +110,13 @@ func readMessages(ctx *fasthttp.RequestCtx, body []byte) (messages []bayeux.Mess
 		if !bayeux.ValidCallback(callback) {
 			return nil, "", errNoMessages // such a name is not written into a script
 		}
-		messages, err = parseFields(args)
+		messages, err = bayeux.ParseAll(args.PeekMulti("message"))
 		return messages, callback, err
 	case !ctx.IsPost():
 		return nil, "", errNoMessages
-	case isForm(ctx.Request.Header.ContentType()):
-		var args fasthttp.Args
-		args.ParseBytes(body)
-		messages, err = parseFields(&args)
-		return messages, "", err
 	}
-	messages, err = bayeux.Parse(body)
+	messages, err = bayeux.ParseAll(bayeux.Texts(string(ctx.Request.Header.ContentType()), body))
 	return messages, "", err
-}
-
-func isForm(contentType []byte) bool {
-	mime, _, _ := bytes.Cut(contentType, []byte{';'})
-	return bytes.EqualFold(bytes.TrimSpace(mime), []byte("application/x-www-form-urlencoded"))
-}
-
-func parseFields(args *fasthttp.Args) ([]bayeux.Message, error) {
-	var all []bayeux.Message
-	fields := args.PeekMulti("message")
-	if len(fields) == 0 {
-		return nil, errNoMessages
-	}
-	for _, field := range fields {
-		messages, err := bayeux.Parse(field)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, messages...)
-	}
-	return all, nil
 }
 
 // effectOf is the effect of sending a batch twice: that of its worst message.

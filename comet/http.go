@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"strings"
@@ -76,48 +75,19 @@ func (s *Server) jsonp(ctx *fasthttp.RequestCtx) {
 // says, except that a form may carry them in its message fields; of a GET the
 // message parameters. Several are read one after the other.
 func (s *Server) messages(ctx *fasthttp.RequestCtx, t transport) ([]bayeux.Message, error) {
-	body := ctx.PostBody()
-	if t == longPolling && !isForm(ctx, body) {
-		return s.parse(body)
-	}
-	args := ctx.QueryArgs()
+	var texts [][]byte
 	if t == longPolling {
-		args = ctx.PostArgs()
+		texts = bayeux.Texts(string(ctx.Request.Header.ContentType()), ctx.PostBody())
+	} else {
+		texts = ctx.QueryArgs().PeekMulti("message")
 	}
-	var all []bayeux.Message
-	size, found := 0, false
-	for _, part := range args.PeekMulti("message") {
-		found = true
-		if size += len(part); size > s.cfg.MaxMessageSize {
+	size := 0
+	for _, text := range texts {
+		if size += len(text); size > s.cfg.MaxMessageSize {
 			return nil, fasthttp.ErrBodyTooLarge
 		}
-		messages, err := s.parse(part)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, messages...)
 	}
-	if !found {
-		return nil, bayeux.ErrSyntax
-	}
-	return all, nil
-}
-
-func (s *Server) parse(body []byte) ([]bayeux.Message, error) {
-	if len(body) > s.cfg.MaxMessageSize {
-		return nil, fasthttp.ErrBodyTooLarge
-	}
-	return bayeux.Parse(body)
-}
-
-// isForm tells a form from JSON that is only labelled as one, as by curl -d.
-func isForm(ctx *fasthttp.RequestCtx, body []byte) bool {
-	kind := ctx.Request.Header.ContentType()
-	if !bytes.HasPrefix(bytes.ToLower(kind), []byte("application/x-www-form-urlencoded")) {
-		return false
-	}
-	body = bytes.TrimLeft(body, " \t\r\n")
-	return len(body) > 0 && body[0] != '[' && body[0] != '{'
+	return bayeux.ParseAll(texts)
 }
 
 // refuse answers a request that is no Bayeux, in plain text.
