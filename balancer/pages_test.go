@@ -248,7 +248,7 @@ func TestPageOfLostComet(t *testing.T) {
 }
 
 // Slow clients are cut off.
-func TestSlowRequest(t *testing.T) {
+func TestSlowRequestBound(t *testing.T) {
 	a := newFakeComet(t, "a", ok)
 	cfg := quick()
 	cfg.Limits.ReadTimeout = 100 * time.Millisecond

@@ -109,7 +109,7 @@ func TestGoodbyeNeedsNoGossip(t *testing.T) {
 	}
 }
 
-func TestACrashIsNoticed(t *testing.T) {
+func TestACrashIsNoticedBound(t *testing.T) {
 	net := newNetwork()
 	a := start(t, net, testConfig("a", "t1"))
 	var all []*node

@@ -137,7 +137,7 @@ func TestLeaving(t *testing.T) {
 	began := time.Now()
 	f.stop()
 	mustBe(t, receive(t, "the answer", poll).body, `[`+gone)
-	if d := time.Since(began); d > 4*time.Second {
+	if d := time.Since(began); d > patience {
 		t.Errorf("Serve took %v to end", d)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // A client that stops reading delays nobody, is cut when its queue is full, and
 // learns so when it comes back.
-func TestFrozenReader(t *testing.T) {
+func TestFrozenReaderBound(t *testing.T) {
 	f := startTCP(t, func(c *Config) {
 		c.MaxQueueBytes = 1 << 20
 		c.MaxQueue = 1 << 20

@@ -21,6 +21,9 @@ import (
 	"github.com/halleycomet/halley/comet"
 )
 
+// confirmTimeout is so long that whoever runs into it has failed.
+const confirmTimeout = 10 * time.Second
+
 // node is a comet with its cloud, on loopback.
 type node struct {
 	t     *testing.T
@@ -61,7 +64,7 @@ func start(t *testing.T, p plan) *node {
 	cfg.URL, cfg.Secret = n.url, "secret"
 	cfg.MinBackoff, cfg.MaxBackoff = 10*time.Millisecond, 100*time.Millisecond
 	cfg.JoinRetry = 50 * time.Millisecond
-	cfg.ConfirmTimeout = 10 * time.Second // whoever runs into it has failed
+	cfg.ConfirmTimeout = confirmTimeout
 	if p.change != nil {
 		p.change(&cfg)
 	}

@@ -69,7 +69,7 @@ func TestSubFollowsARestartedServer(t *testing.T) {
 	}
 }
 
-func TestToolsFail(t *testing.T) {
+func TestToolsFailBound(t *testing.T) {
 	server := lone(t)
 	closed := "http://" + unusedAddr(t) + "/cometd"
 	for _, c := range []struct {
@@ -130,7 +130,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestHealthOfAServerThatHangs(t *testing.T) {
+func TestHealthOfAServerThatHangsBound(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
