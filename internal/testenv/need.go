@@ -23,12 +23,13 @@ var probes = map[string]func() error{
 	"java":    sync.OnceValue(probeJava),
 	"docker":  sync.OnceValue(probeDocker),
 	"browser": sync.OnceValue(probeBrowser),
+	"netns":   sync.OnceValue(probeNetns),
 }
 
 // Need skips the test by name when the machine lacks what it names: "node"
 // (Node and npm), "java" (a JDK and Maven), "docker" (a daemon that answers, and
-// compose) or "browser" (Chromium). When HALLEY_REQUIRE lists it, the test fails
-// instead.
+// compose), "browser" (Chromium) or "netns" (network namespaces that this user can
+// make and enter). When HALLEY_REQUIRE lists it, the test fails instead.
 func Need(tb testing.TB, what string) {
 	tb.Helper()
 	probe, known := probes[what]
@@ -37,6 +38,13 @@ func Need(tb testing.TB, what string) {
 		return
 	}
 	need(tb, what, probe(), os.Getenv(RequireVar))
+}
+
+// Lacks is Need for what turns out to be missing later, such as packages that a
+// tool which is there cannot fetch.
+func Lacks(tb testing.TB, what string, missing error) {
+	tb.Helper()
+	need(tb, what, missing, os.Getenv(RequireVar))
 }
 
 // need decides what a missing tool means, apart from the machine.
@@ -82,6 +90,31 @@ func probeDocker() error {
 	out, err := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("docker version: %w: %.200s", err, out)
+	}
+	return nil
+}
+
+// probeNetns makes a namespace, enters it, and removes it: each has rights of its
+// own. The command exists on Linux only.
+func probeNetns() error {
+	if err := inPath("ip"); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("not root")
+	}
+	name := fmt.Sprintf("halley-probe%d", os.Getpid())
+	for _, args := range [][]string{{"netns", "add", name}, {"netns", "exec", name, "true"}, {"netns", "del", name}} {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput()
+		cancel()
+		if err != nil {
+			err = fmt.Errorf("ip netns %s: %w: %.200s", args[1], err, out)
+			if args[1] == "exec" {
+				err = errors.Join(err, exec.Command("ip", "netns", "del", name).Run())
+			}
+			return err
+		}
 	}
 	return nil
 }

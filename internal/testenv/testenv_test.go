@@ -39,7 +39,13 @@ func TestNeed(t *testing.T) {
 			}
 		})
 	}
+	t.Setenv(RequireVar, "java")
 	v := &verdict{TB: t}
+	Lacks(v, "node", errors.New("no packages"))
+	if v.said != "skip: skipped: needs node (no packages)" {
+		t.Errorf("packages that cannot be had: %q", v.said)
+	}
+	v = &verdict{TB: t}
 	Need(v, "abacus")
 	if v.said != `fail: testenv: unknown need "abacus"` {
 		t.Errorf("an unknown need: %q", v.said)
@@ -57,6 +63,7 @@ func TestProbesOnABareMachine(t *testing.T) {
 		"java":    {probeJava, []string{"no java ", "no javac ", "no mvn "}},
 		"docker":  {probeDocker, []string{"no docker "}},
 		"browser": {probeBrowser, []string{"chromium"}},
+		"netns":   {probeNetns, []string{"no ip "}},
 	} {
 		err := c.probe()
 		if err == nil {

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,7 +38,12 @@ var projects = map[string]*project{
 	}},
 }
 
-// dir returns the project's directory, ready to be run.
+// errStep marks that the commands failed which fetch and build: what the machine
+// lacks then is a registry, not a program.
+var errStep = errors.New("not installed")
+
+// dir returns the project's directory, ready to be run. Where its packages cannot
+// be had the test is skipped by name, unless HALLEY_REQUIRE lists what it needs.
 func dir(tb testing.TB, name string) string {
 	tb.Helper()
 	p := projects[name]
@@ -48,6 +54,9 @@ func dir(tb testing.TB, name string) string {
 	}
 	path := filepath.Join(root, "testdata", "clients", name)
 	p.once.Do(func() { p.err = p.install(path) })
+	if errors.Is(p.err, errStep) {
+		testenv.Lacks(tb, p.need, fmt.Errorf("testdata/clients/%s: %w", name, p.err))
+	}
 	if p.err != nil {
 		tb.Fatalf("prepare testdata/clients/%s: %v", name, p.err)
 	}
@@ -85,7 +94,7 @@ func (p *project) install(path string) error {
 		if err == nil {
 			return os.WriteFile(stamp, want, 0o644)
 		}
-		failed = fmt.Errorf("%v: %w\n%s", step, err, out)
+		failed = fmt.Errorf("%w: %v: %w\n%s", errStep, step, err, out)
 	}
 	return failed
 }
