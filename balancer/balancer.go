@@ -100,7 +100,7 @@ func (b *Balancer) newServer() *fasthttp.Server {
 // answered, and its tunnels end, so that their clients go elsewhere.
 func cometDown(c *comet) {
 	c.up.interrupt()
-	c.tunnels.closeAll(closeRestart)
+	c.tunnels.closeAll(endCometDown)
 	if c.is(Gone) {
 		c.up.close()
 	}
@@ -191,7 +191,7 @@ func (b *Balancer) stop() {
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.release()
 	}
-	b.tunnels.closeAll(closeGoingAway)
+	b.tunnels.closeAll(endStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), b.stopTime)
 	defer cancel()
 	silent := time.AfterFunc(silentTime, func() { b.clients.close(silentClient) })
@@ -199,7 +199,7 @@ func (b *Balancer) stop() {
 	if err := b.server.ShutdownWithContext(ctx); err != nil {
 		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()))
 	}
-	b.tunnels.closeAll(closeGoingAway) // those that were on their way
+	b.tunnels.closeAll(endStopping) // those that were on their way
 	b.waitForClients(ctx)
 	b.clients.close(anyClient)
 	for _, c := range b.fleet.snapshot().comets {

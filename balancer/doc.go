@@ -43,6 +43,8 @@
 //	an upgrade, and no comet    after Limits.Hold: accepted, its first message answered
 //	                            likewise, closed with 1013
 //	its WebSocket's comet goes  closed with 1012, plainly within a frame
+//	it takes nothing            WebSocket closed after Limits.WriteTimeout, as is one
+//	                            whose comet takes nothing (1012)
 //	the balancer stops          WebSockets closed with 1001; held polls answered with
 //	                            success and advice retry: the session lives on
 //	anything a comet answers    that, whatever its status
@@ -73,9 +75,10 @@
 // answer to read.
 //
 // Requests that parsers may read in two ways are refused, or brought into one form:
-// bodies are framed anew, folded headers, CONNECT, TRACE and versions other than
-// HTTP/1.0 and 1.1 are refused, upgrades other than to WebSocket are not passed on,
-// and a connection ends after a request whose body was not read to its end.
+// bodies are framed anew; folded headers, a Content-Length beside a Transfer-Encoding,
+// CONNECT, TRACE and versions other than HTTP/1.0 and 1.1 are refused, upgrades other
+// than to WebSocket are not passed on, and a connection ends after a request whose
+// body was not read to its end.
 //
 // # Goroutines
 //

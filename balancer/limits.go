@@ -18,8 +18,8 @@ type Limits struct {
 	// body until the answer begins. Default 10 s.
 	ReadTimeout time.Duration
 
-	// WriteTimeout bounds for how long a client may take nothing of its answer.
-	// Default 30 s.
+	// WriteTimeout bounds for how long a client may take nothing of its answer, and
+	// either side of a WebSocket nothing of what the other sent. Default 30 s.
 	WriteTimeout time.Duration
 
 	// IdleTimeout is how long a client's connection may stay without a request.

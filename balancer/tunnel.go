@@ -1,7 +1,9 @@
 package balancer
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +24,11 @@ const linger = time.Second
 type tunnel struct {
 	// Fixed after construction.
 	client, comet net.Conn
-	ended         func(closeCode) // called once, when both directions have ended
+	limit         time.Duration   // for how long either side may take nothing
+	ended         func(tunnelEnd) // called once, when both directions have ended
 
 	// Safe for any goroutine.
-	code   atomic.Uint32 // why shut was called; 0 while it was not
+	why    atomic.Uint32 // the tunnelEnd for which shut was called; endNone while it was not
 	ending atomic.Int32  // directions that have ended
 
 	// Owned by the goroutine from comet to client.
@@ -41,21 +44,48 @@ func (t *tunnel) start(answer, frames, early []byte, comet *source) {
 }
 
 // shut ends the tunnel, with a close frame if one may stand where the stream is.
-func (t *tunnel) shut(code closeCode) {
-	if !t.code.CompareAndSwap(0, uint32(code)) {
+func (t *tunnel) shut(why tunnelEnd) {
+	if !t.why.CompareAndSwap(uint32(endNone), uint32(why)) {
 		return
 	}
 	t.comet.SetReadDeadline(past)                     // wakes toClient
 	t.client.SetWriteDeadline(time.Now().Add(linger)) // also when the client takes nothing
 }
 
+// isShut tells whether shut was called, and why.
+func (t *tunnel) isShut() tunnelEnd { return tunnelEnd(t.why.Load()) }
+
+// write passes p on. A side that takes nothing of it for the limit is stuck, and the
+// tunnel ends; whatever it takes gives it new time. The limit is looked at in quarters,
+// because the kernel says that there is room again only when there is much of it.
+func (t *tunnel) write(to net.Conn, p []byte, stuck tunnelEnd) error {
+	for last := time.Now(); ; {
+		if err := to.SetWriteDeadline(time.Now().Add(max(t.limit/4, 1))); err != nil {
+			return err
+		}
+		if t.isShut() != endNone {
+			to.SetWriteDeadline(time.Now().Add(linger)) // shut may have come just before
+		}
+		n, err := to.Write(p)
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || t.isShut() != endNone {
+			return err
+		}
+		if p = p[n:]; n > 0 {
+			last = time.Now()
+		} else if time.Since(last) >= t.limit {
+			t.shut(stuck)
+			return err
+		}
+	}
+}
+
 // toClient passes on what the comet sends, until it or the client ends, or shut is
 // called.
 func (t *tunnel) toClient(answer, frames []byte, comet *source) {
 	defer t.end()
-	_, err := t.client.Write(answer)
+	err := t.write(t.client, answer, endClientStuck)
 	if err == nil && len(frames) > 0 {
-		_, err = t.client.Write(frames)
+		err = t.write(t.client, frames, endClientStuck)
 		t.frames.feed(frames)
 	}
 	for err == nil {
@@ -63,26 +93,25 @@ func (t *tunnel) toClient(answer, frames []byte, comet *source) {
 		if rerr != nil {
 			break
 		}
-		if _, err = t.client.Write(c.bytes()); err == nil {
+		if err = t.write(t.client, c.bytes(), endClientStuck); err == nil {
 			t.frames.feed(c.bytes())
 		}
 		c.free()
-		if t.code.Load() != 0 {
+		if t.isShut() != endNone {
 			break
 		}
 	}
 	if err != nil { // the client is gone, or takes nothing
+		if t.isShut() == endClientStuck {
+			drop(t.client)
+		}
 		t.client.Close()
 		t.comet.Close()
 		return
 	}
 	t.client.SetWriteDeadline(time.Now().Add(linger))
 	if t.frames.between() {
-		code := closeCode(t.code.Load())
-		if code == 0 {
-			code = closeRestart // the comet is gone without a word
-		}
-		_, _ = t.client.Write(closeFrame(code)) // it ends in any case
+		_, _ = t.client.Write(closeFrame(t.isShut().code())) // it ends in any case
 	}
 	t.comet.Close()
 	closeWrite(t.client)
@@ -95,8 +124,7 @@ func (t *tunnel) toComet(early []byte) {
 	defer t.end()
 	deaf := false
 	if len(early) > 0 {
-		_, err := t.comet.Write(early)
-		deaf = err != nil
+		deaf = t.write(t.comet, early, endCometStuck) != nil
 	}
 	for client := newSource(t.client); ; {
 		c, err := client.next()
@@ -104,14 +132,13 @@ func (t *tunnel) toComet(early []byte) {
 			break
 		}
 		if !deaf {
-			_, err = t.comet.Write(c.bytes())
-			deaf = err != nil
+			deaf = t.write(t.comet, c.bytes(), endCometStuck) != nil
 		}
 		c.free()
 	}
 	closeWrite(t.comet)
 	t.comet.SetReadDeadline(time.Now().Add(linger))
-	if t.code.Load() != 0 {
+	if t.isShut() != endNone {
 		t.comet.SetReadDeadline(past)
 	}
 }
@@ -121,7 +148,7 @@ func (t *tunnel) end() {
 	if t.ending.Add(1) == 2 {
 		t.client.Close()
 		t.comet.Close()
-		t.ended(closeCode(t.code.Load()))
+		t.ended(t.isShut())
 	}
 }
 
@@ -129,6 +156,15 @@ func (t *tunnel) end() {
 func (t *tunnel) abandon() {
 	t.ending.Store(1)
 	t.end()
+}
+
+// drop ends a connection of which nothing is expected any more; what was written and
+// not yet taken is dropped with it, instead of being kept by the kernel.
+func drop(c net.Conn) {
+	if l, ok := c.(interface{ SetLinger(sec int) error }); ok {
+		_ = l.SetLinger(0) // what cannot be set leaves it to the kernel
+	}
+	c.Close()
 }
 
 // closeWrite says that no more will be written.
@@ -190,7 +226,7 @@ func (s *tunnelSet) add(t *tunnel) (undo func()) {
 }
 
 // closeAll shuts every tunnel.
-func (s *tunnelSet) closeAll(code closeCode) {
+func (s *tunnelSet) closeAll(why tunnelEnd) {
 	s.mu.Lock()
 	all := make([]*tunnel, 0, len(s.set))
 	for t := range s.set {
@@ -198,7 +234,7 @@ func (s *tunnelSet) closeAll(code closeCode) {
 	}
 	s.mu.Unlock()
 	for _, t := range all {
-		t.shut(code)
+		t.shut(why)
 	}
 }
 

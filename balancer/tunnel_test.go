@@ -270,6 +270,87 @@ func TestTunnelOfFrozenClient(t *testing.T) {
 	comet.Close()
 }
 
+// floods writes frames until the other side takes no more of them for good.
+func floods(wg *sync.WaitGroup, conn net.Conn) {
+	wg.Go(func() {
+		full := frame(1, true, make([]byte, 60_000), false)
+		for {
+			if _, err := conn.Write(full); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// A side that takes nothing any more loses its tunnel, without anybody else's doing.
+func TestTunnelIsStuck(t *testing.T) {
+	for _, stuck := range []tunnelEnd{endClientStuck, endCometStuck} {
+		t.Run(stuck.String(), func(t *testing.T) {
+			comets := make(chan net.Conn, 1)
+			a := newFakeComet(t, "a", rawSocket(comets))
+			cfg := quick()
+			cfg.Limits.WriteTimeout = 200 * time.Millisecond
+			b := listing(t, cfg, a)
+			client, br, _ := b.rawDial("")
+			comet := <-comets
+			defer comet.Close()
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			if stuck == endClientStuck {
+				floods(&wg, comet)
+			} else {
+				floods(&wg, client)
+				if rest, err := io.ReadAll(br); err != nil || !bytes.Equal(rest, closeFrame(closeRestart)) {
+					t.Errorf("the client is told % x %v", rest, err)
+				}
+			}
+			b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 && b.clients.len() == 0 })
+			if got := count(t, b.metrics.closed.WithLabelValues(stuck.String())); got != 1 {
+				t.Errorf("counted %v times", got)
+			}
+		})
+	}
+}
+
+// A client that takes a little now and then keeps its tunnel, however long it needs
+// for one write.
+func TestTunnelOfSlowClient(t *testing.T) {
+	comets := make(chan net.Conn, 1)
+	a := newFakeComet(t, "a", rawSocket(comets))
+	cfg := quick()
+	cfg.Limits.WriteTimeout = 800 * time.Millisecond
+	b := listing(t, cfg, a)
+	client, br, _ := b.rawDial("")
+	client.(*net.TCPConn).SetReadBuffer(16 << 10)
+	comet := <-comets
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer comet.Close()
+	floods(&wg, comet)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	buf := make([]byte, 64<<10)
+	for began := time.Now(); time.Since(began) < 3*cfg.Limits.WriteTimeout; <-tick.C {
+		if _, err := br.Read(buf); err != nil {
+			t.Fatalf("cut after %v: %v", time.Since(began), err)
+		}
+	}
+	if b.tunnels.len() != 1 {
+		t.Error("the tunnel has ended")
+	}
+}
+
+func TestTunnelEndNames(t *testing.T) {
+	seen := map[string]bool{}
+	for e := range tunnelEnd(tunnelEnds) {
+		if name := e.String(); seen[name] || strings.HasSuffix(name, ")") {
+			t.Errorf("tunnelEnd %d is called %q", e, name)
+		} else {
+			seen[name] = true
+		}
+	}
+}
+
 // Whatever a comet answers but 101 is an answer like another.
 func TestUpgradeRefusedByComet(t *testing.T) {
 	a := newFakeComet(t, "a", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "not here", http.StatusForbidden) })

@@ -56,21 +56,21 @@ const startBy = 10 * time.Second
 // comet that goes down in this moment takes it along.
 func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, c *comet, answer, frames []byte, end func()) {
 	w.conn.SetDeadline(time.Time{})
-	t := &tunnel{client: ctx.Conn(), comet: w.conn}
+	t := &tunnel{client: ctx.Conn(), comet: w.conn, limit: b.cfg.Limits.WriteTimeout}
 	undoAll, undo := b.tunnels.add(t), c.tunnels.add(t)
 	b.metrics.tunnels.Inc()
-	t.ended = func(code closeCode) {
+	t.ended = func(why tunnelEnd) {
 		undo()
 		undoAll()
 		w.close()
 		b.metrics.tunnels.Dec()
-		if code != 0 {
-			b.metrics.closed.WithLabelValues(code.reason()).Inc()
+		if why != endNone {
+			b.metrics.closed.WithLabelValues(why.String()).Inc()
 		}
 		end()
 	}
 	if !c.living().lives() {
-		t.shut(closeRestart)
+		t.shut(endCometDown)
 	}
 	abandon := time.AfterFunc(startBy, t.abandon)
 	ctx.HijackSetNoResponse(true)

@@ -1,9 +1,6 @@
 package balancer
 
-import (
-	"encoding/binary"
-	"strconv"
-)
+import "encoding/binary"
 
 // frames follows a stream of WebSocket frames (RFC 6455, 5.2) by their headers
 // alone, to know where a frame of our own may be put. Payloads are neither kept nor
@@ -84,17 +81,6 @@ const (
 	// closeTryLater: there is no comet.
 	closeTryLater closeCode = 1013
 )
-
-// reason is the metric label.
-func (c closeCode) reason() string {
-	switch c {
-	case closeGoingAway:
-		return "stopping"
-	case closeRestart:
-		return "comet_down"
-	}
-	return strconv.Itoa(int(c))
-}
 
 // closeFrame is a close frame as a server sends it.
 func closeFrame(code closeCode) []byte {
