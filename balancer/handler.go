@@ -63,6 +63,10 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "folded headers are not taken\n")
 		ctx.SetConnectionClose()
 		return
+	case framedTwice(h):
+		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "a body has one length: Content-Length or Transfer-Encoding\n")
+		ctx.SetConnectionClose()
+		return
 	case len(expect) > 0 && !bytes.EqualFold(expect, []byte("100-continue")):
 		b.refuse(ctx, reasonExpectation, fasthttp.StatusExpectationFailed, "this expectation cannot be met\n")
 		ctx.SetConnectionClose()
@@ -217,6 +221,13 @@ func wroteLength(h *fasthttp.RequestHeader) bool {
 		}
 	}
 	return false
+}
+
+// framedTwice tells whether a request has both a Content-Length and a
+// Transfer-Encoding: parsers do not agree on which counts, and RFC 9112, 6.1, lets a
+// server refuse it as an attempt at smuggling. fasthttp takes the latter.
+func framedTwice(h *fasthttp.RequestHeader) bool {
+	return h.ContentLength() == bodyChunked && wroteLength(h)
 }
 
 // underPath tells whether a request is for the Bayeux endpoint: the path itself and

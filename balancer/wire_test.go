@@ -177,6 +177,8 @@ func TestRefusedOnTheWire(t *testing.T) {
 		"no host":              {"GET / HTTP/1.1\r\n\r\n", "400"},
 		"two hosts":            {"GET / HTTP/1.1\r\n" + host + host + "\r\n", "400"},
 		"two lengths":          {"POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400"},
+		"a length and chunks":  {"POST / HTTP/1.1\r\n" + host + "content-length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n" + host + "\r\n", "400"},
+		"chunks and a length":  {"POST /cometd HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n4\r\n[{}]\r\n0\r\n\r\n", "400"},
 		"signed length":        {"POST / HTTP/1.1\r\n" + host + "Content-Length: +1\r\n\r\na", "400"},
 		"unknown coding":       {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "400"},
 		"space before colon":   {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "400"},
