@@ -14,14 +14,22 @@ import (
 
 func TestMain(m *testing.M) { proc.Main(m) }
 
+// servers starts n servers.
+func servers(t *testing.T, n int) []*peer.Server {
+	t.Helper()
+	var all []*peer.Server
+	for i := range n {
+		all = append(all, peer.StartServer(t, fmt.Sprintf("fleet-%d", i+1), "127.0.0.1:0"))
+	}
+	return all
+}
+
 // fleet starts n servers and a balancer in front of them.
 func fleet(t *testing.T, n int, flags ...string) ([]*peer.Server, *cloud.Balancer) {
 	t.Helper()
-	var servers []*peer.Server
+	servers := servers(t, n)
 	var urls []string
-	for i := range n {
-		s := peer.StartServer(t, fmt.Sprintf("fleet-%d", i+1), "127.0.0.1:0")
-		servers = append(servers, s)
+	for _, s := range servers {
 		urls = append(urls, s.URL)
 	}
 	b := cloud.New(t).StaticBalancer("balancer", urls, flags...)
