@@ -11,10 +11,39 @@ import (
 	"github.com/fasthttp/websocket"
 )
 
+// pipes is a listener whose connections hold nothing between their ends.
+type pipes chan net.Conn
+
+func (p pipes) dial() (net.Conn, error) {
+	client, server := net.Pipe()
+	p <- server
+	return client, nil
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	if conn, ok := <-p; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() (err error) {
+	defer func() {
+		if recover() != nil {
+			err = net.ErrClosed // closed before
+		}
+	}()
+	close(p)
+	return nil
+}
+
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
 // A client that pings and never reads fills nothing: of its pongs only the newest
 // waits, and when none has left for the write timeout it is closed.
 func TestPingsWithoutReading(t *testing.T) {
-	f := startTCP(t, func(c *Config) { c.WriteTimeout = 300 * time.Millisecond })
+	ln := make(pipes)
+	f := startOn(t, ln, ln.dial, func(c *Config) { c.WriteTimeout = 300 * time.Millisecond }, nil)
 	c := f.ws().shake()
 	var k *socket
 	for k = range f.sockets() {
@@ -87,7 +116,9 @@ func TestPace(t *testing.T) {
 				for k.replyBytes < 16*writeChunk {
 					k.send(make([]byte, c.frame))
 				}
+				read := make(chan struct{})
 				go func() {
+					defer close(read)
 					buf := make([]byte, c.read)
 					for {
 						if _, err := io.ReadFull(client, buf); err != nil {
@@ -101,6 +132,8 @@ func TestPace(t *testing.T) {
 					t.Errorf("alive: %v", alive)
 				}
 				k.shut(false)
+				client.Close()
+				<-read
 			})
 		})
 	}
