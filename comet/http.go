@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
@@ -22,6 +23,11 @@ func (s *Server) Handler(ctx *fasthttp.RequestCtx) {
 			s.refuse(ctx, RefusedPanic, fasthttp.StatusInternalServerError, "internal error")
 		}
 	}()
+	if framedTwice(&ctx.Request.Header) {
+		ctx.SetConnectionClose()
+		s.refuse(ctx, RefusedHTTP, fasthttp.StatusBadRequest, "a body has one length: Content-Length or Transfer-Encoding")
+		return
+	}
 	if !s.under(string(ctx.Path())) {
 		s.refuse(ctx, RefusedPath, fasthttp.StatusNotFound, "nothing here: Bayeux is spoken under "+s.cfg.Path)
 		return
@@ -29,7 +35,9 @@ func (s *Server) Handler(ctx *fasthttp.RequestCtx) {
 	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	if !s.origins.Allows(origin, string(ctx.Host())) {
 		origins.Apply(&ctx.Response.Header, "")
-		s.log.Warn("origin refused", zap.String("origin", origin), zap.ByteString("host", ctx.Host()))
+		if suppressed, ok := s.strange.allow(time.Now()); ok {
+			s.log.Warn("origin refused", zap.String("origin", cut(origin)), zap.String("host", cut(string(ctx.Host()))), zap.Int("suppressed", suppressed))
+		}
 		s.refuse(ctx, RefusedOrigin, fasthttp.StatusForbidden, "this origin may not use this server: see its setting origins")
 		return
 	}
@@ -48,6 +56,23 @@ func (s *Server) Handler(ctx *fasthttp.RequestCtx) {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, "GET, POST, OPTIONS")
 		s.refuse(ctx, RefusedMethod, fasthttp.StatusMethodNotAllowed, "use POST, or GET for JSONP and WebSocket")
 	}
+}
+
+// framedTwice tells whether a request has both a Content-Length and a
+// Transfer-Encoding: parsers do not agree on which counts, and RFC 9112, 6.1, lets a
+// server refuse it as an attempt at smuggling. fasthttp takes the latter and forgets
+// the former, so the headers are looked at as they came.
+func framedTwice(h *fasthttp.RequestHeader) bool {
+	length, coding := false, false
+	for name := range h.AllInOrder() {
+		switch string(name) {
+		case fasthttp.HeaderContentLength:
+			length = true
+		case fasthttp.HeaderTransferEncoding:
+			coding = true
+		}
+	}
+	return length && coding
 }
 
 // under tells whether a path is Path or below it.

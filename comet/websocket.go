@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/fasthttp/websocket"
+	"github.com/klauspost/compress/flate"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
@@ -59,8 +61,12 @@ func (s *Server) serveSocket(conn *websocket.Conn, deflate, plain bool) {
 		session.unbind(k)
 	}
 	switch {
+	case k.ended(): // and was counted, if it was refused
 	case errors.Is(err, websocket.ErrReadLimit):
 		s.refused(RefusedTooLarge)
+		// Only for a length that is no length; otherwise the library has done it,
+		// and does not do it twice.
+		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(closeTooLarge, ""), time.Now().Add(closeGrace))
 	case isViolation(err):
 		s.refused(RefusedFrame, zap.Error(err))
 	}
@@ -102,7 +108,7 @@ func (s *Server) readFrame(r io.Reader, k *socket, plain bool) error {
 	case n > int64(s.cfg.MaxMessageSize):
 		s.refuseFrame(k, RefusedTooLarge, closeTooLarge, "message too large")
 		return nil
-	case err != nil && isNetwork(err):
+	case err != nil && !isCorrupt(err):
 		return err
 	case err != nil:
 		s.refuseFrame(k, RefusedJSON, closeInvalid, "not decompressible")
@@ -179,6 +185,13 @@ func (s *Server) refuseFrame(k *socket, why Refusal, code int, text string) {
 func isViolation(err error) bool {
 	var closed *websocket.CloseError
 	return !isNetwork(err) && !errors.As(err, &closed) && !errors.Is(err, io.EOF)
+}
+
+// isCorrupt tells that a message cannot be decompressed.
+func isCorrupt(err error) bool {
+	var input flate.CorruptInputError
+	var fault flate.InternalError
+	return errors.As(err, &input) || errors.As(err, &fault)
 }
 
 func isNetwork(err error) bool {
