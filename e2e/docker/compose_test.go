@@ -46,6 +46,7 @@ func TestCompose(t *testing.T) {
 		return nil
 	})
 	checkImage(t, p.image)
+	p.checkPorts()
 
 	site.MainJob(t, p)
 
@@ -89,6 +90,26 @@ func checkImage(t *testing.T, image string) {
 	for _, program := range []string{"/balancer", "/comet"} {
 		if out := docker(t, "run", "--rm", "--network", "none", image, program, "--help"); !strings.Contains(out, "Usage: "+program[1:]) {
 			t.Errorf("%s --help in the image:\n%s", program, out)
+		}
+	}
+}
+
+// checkPorts asserts what can be reached from outside: the balancer's one port, from
+// this machine only, and nothing of the comets.
+func (p *project) checkPorts() {
+	p.t.Helper()
+	for _, id := range p.containers("balancer") {
+		if got, want := docker(p.t, "port", id), "8080/tcp -> 127.0.0.1:"+p.port; got != want {
+			p.t.Errorf("the balancer publishes %q, want %q", got, want)
+		}
+	}
+	comets := p.containers("comet")
+	if len(comets) == 0 {
+		p.t.Error("no comets")
+	}
+	for _, id := range comets {
+		if got := docker(p.t, "port", id); got != "" {
+			p.t.Errorf("a comet publishes %q", got)
 		}
 	}
 }
