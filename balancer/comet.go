@@ -156,12 +156,8 @@ func parseCometURL(raw string) (cometURL, error) {
 // parseURL reads the URL of a comet. Its name is the normalised URL without the path.
 func parseURL(raw string) (cometURL, error) {
 	u, err := url.Parse(raw)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return cometURL{}, err
+	if err != nil || !strings.Contains(raw, "://") {
+		return cometURL{}, errors.New("is no URL like http://host:port")
 	}
 	switch scheme := strings.ToLower(u.Scheme); {
 	case scheme != "http":

@@ -19,7 +19,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 func TestValidateNamesAll(t *testing.T) {
 	c := DefaultConfig()
 	c.Path = "cometd/"
-	c.Comets = []string{"http://A.example", "http://a.example:80", "https://b", "http://c/cometd"}
+	c.Comets = []string{"http://A.example", "http://a.example:80", "https://b", "http://c/cometd", "10.0.0.1:80"}
 	c.Place = "random"
 	c.Keys = Keys{}
 	c.TrustedProxies = []string{"here"}
@@ -32,7 +32,7 @@ func TestValidateNamesAll(t *testing.T) {
 		t.Fatal("valid")
 	}
 	for _, want := range []string{
-		"path:", `"http://a.example:80" is listed twice`, `"https://b": has scheme`, `"http://c/cometd": has a path`, "place:", "keys:",
+		"path:", `"http://a.example:80" is listed twice`, `"https://b": has scheme`, `"10.0.0.1:80": is no URL like http://host:port`, `"http://c/cometd": has a path`, "place:", "keys:",
 		"trusted-proxies:", "origins:", "check-interval:", "recheck-interval:", "check-timeout:", "fall:", "rise:", "handshake-rate:",
 		"cookie-name:", "cookie-domain:", "cookie-path:", "cookie-same-site:", "cookie-partitioned:",
 	} {
