@@ -75,6 +75,32 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// A request whose body has two lengths is refused, and what follows it on the
+// connection is not read as another.
+func TestFramedTwice(t *testing.T) {
+	const chunks = "Transfer-Encoding: chunked\r\n"
+	for _, headers := range []string{"content-length: 4\r\n" + chunks, chunks + "Content-Length: 4\r\n"} {
+		f := startTCP(t, nil)
+		conn, err := f.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		const body = "4\r\n[{}]\r\n0\r\n\r\n"
+		if _, err := io.WriteString(conn, "POST /cometd HTTP/1.1\r\nHost: x\r\n"+headers+"\r\n"+body+"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		conn.SetReadDeadline(time.Now().Add(patience))
+		all, _ := io.ReadAll(conn) // what was left unread may turn its end into a reset
+		if got := string(all); !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, "Connection: close\r\n") || strings.Count(got, "HTTP/1.1") != 1 {
+			t.Errorf("%q: answer %q", headers, got)
+		}
+		if n := f.refusals(RefusedHTTP); n != 1 {
+			t.Errorf("counted %v times", n)
+		}
+	}
+}
+
 // What fasthttp cannot read as a request is answered and counted, too.
 func TestNotHTTP(t *testing.T) {
 	for _, c := range []struct {
