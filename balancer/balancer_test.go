@@ -139,6 +139,38 @@ func TestStopDoesNotWaitForever(t *testing.T) {
 	}
 }
 
+// An answer that is passed on as it comes, from a comet that says nothing more, is
+// cut off too, and nobody is left who waits for the rest.
+func TestStopCutsStreams(t *testing.T) {
+	for _, version := range []string{"1.1", "1.0"} {
+		ended := make(chan struct{})
+		a := newFakeComet(t, "a", func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "begun")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			close(ended)
+		})
+		b := listing(t, quick(), a)
+		b.stopTime = 100 * time.Millisecond
+		conn := b.connection()
+		fmt.Fprintf(conn, "GET /events HTTP/%s\r\nHost: h\r\n\r\n", version)
+		got := ""
+		for buf := make([]byte, 1024); !strings.Contains(got, "begun"); {
+			n, err := conn.Read(buf)
+			if got += string(buf[:n]); err != nil {
+				t.Fatalf("%v after %q", err, got)
+			}
+		}
+		b.stop()
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("HTTP/%s: the comet still has its connection", version)
+		}
+		b.until("its goroutine has ended", func() bool { return b.comet(a).up.conns() == 0 })
+	}
+}
+
 func TestServeEndsWithItsListener(t *testing.T) {
 	b, err := New(func() Config { c := quick(); c.Comets = []string{"http://127.0.0.1:1"}; return c }(), nil)
 	if err != nil {

@@ -57,8 +57,8 @@ func (c *clients) close(which func(net.Conn) bool) {
 	c.mu.Unlock()
 	for _, conn := range some {
 		if cc, ok := conn.(*clientConn); ok {
-			conn = cc.TCPConn // at once
-			c.remove(cc)
+			cc.cutOff()
+			continue
 		}
 		conn.Close()
 	}
@@ -96,6 +96,33 @@ type clientConn struct {
 	spoke   atomic.Bool // something came
 	ended   atomic.Bool
 	unread  atomic.Bool // the client may still be sending what nobody will read
+	cut     atomic.Bool // it was closed because the balancer stops
+	// feed is the connection to the comet from which an answer is passed on, if one is.
+	feed atomic.Pointer[net.Conn]
+}
+
+// feedFrom says from where an answer comes that is passed on as it does; nil when it
+// is over.
+func (c *clientConn) feedFrom(comet net.Conn) {
+	if comet == nil {
+		c.feed.Store(nil)
+		return
+	}
+	c.feed.Store(&comet)
+	if c.cut.Load() {
+		comet.Close()
+	}
+}
+
+// cutOff closes both at once: who reads from a comet that says nothing does not
+// notice that the client is gone.
+func (c *clientConn) cutOff() {
+	c.cut.Store(true)
+	if comet := c.feed.Load(); comet != nil {
+		(*comet).Close()
+	}
+	c.clients.remove(c)
+	c.TCPConn.Close()
 }
 
 // Close ends the connection in a way that an answer just written survives: what is

@@ -132,9 +132,17 @@ func newAnswerBody(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, length i
 	framing.StreamBody = true
 	framing.Header.SetContentLength(length)
 	_ = framing.ReadBody(br, 0) // cannot fail: a streamed body is read later
+	feedFrom(ctx.Conn(), w.conn)
 	return &answerBody{
 		client: ctx.Conn(), w: w, limits: limits, header: &ctx.Response.Header,
 		framing: framing, src: framing.BodyStream(), release: release, chunked: length == bodyChunked,
+	}
+}
+
+// feedFrom tells the client's connection from where its answer comes.
+func feedFrom(client, comet net.Conn) {
+	if c, ok := client.(*clientConn); ok {
+		c.feedFrom(comet)
 	}
 }
 
@@ -171,6 +179,7 @@ func (b *answerBody) Close() error {
 	if b.release == nil {
 		return nil
 	}
+	feedFrom(b.client, nil)
 	_ = b.framing.CloseBodyStream() // it closes nothing, and cannot fail
 	fasthttp.ReleaseResponse(b.framing)
 	b.release(b.ended)

@@ -50,7 +50,7 @@ func (r *running) connection() *net.TCPConn {
 
 // A client that goes away while the comet holds its poll takes the poll along: the
 // comet sees its connection closed, and keeps the next message.
-func TestClientOfAPollHangsUp(t *testing.T) {
+func TestClientOfAPollHangsUpBound(t *testing.T) {
 	c, came, gone := holdingAll(t)
 	b := listing(t, quick(), c)
 	for i, tc := range []struct {
