@@ -33,8 +33,17 @@ func TestChatWithAJavaServer(t *testing.T) {
 		theirs.Publish("/chat/room", fmt.Sprintf(`{"theirs":%d}`, i), fmt.Sprint(i))
 	}
 	for i := range n {
-		ours.Await(proc.Patience, "/chat/room", fmt.Sprintf(`{"theirs":%d}`, i))
-		theirs.Message(proc.Patience, 0, "/chat/room", fmt.Sprintf(`{"ours":%d}`, i))
+		for _, data := range []string{fmt.Sprintf(`{"theirs":%d}`, i), fmt.Sprintf(`{"ours":%d}`, i)} {
+			ours.Await(proc.Patience, "/chat/room", data)
+			theirs.Message(proc.Patience, 0, "/chat/room", data)
+		}
+	}
+	// What comes after all of them, at both, parts a late copy from none.
+	ours.MustPublish("/chat/room", `"end of ours"`)
+	theirs.Publish("/chat/room", `"end of theirs"`, "end")
+	for _, data := range []string{`"end of ours"`, `"end of theirs"`} {
+		ours.Await(proc.Patience, "/chat/room", data)
+		theirs.Message(proc.Patience, 0, "/chat/room", data)
 	}
 	for i := range n {
 		for _, who := range []string{"ours", "theirs"} {
