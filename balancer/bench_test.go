@@ -176,6 +176,19 @@ func (b *bench) want(addr string, s State) {
 	}
 }
 
+// until waits for a state. The channel is taken before the look, so that no change
+// is missed between the two.
+func (b *bench) until(addr string, s State) {
+	b.t.Helper()
+	for {
+		changed := b.fleet.changed()
+		if b.comet(addr).is(s) {
+			return
+		}
+		<-changed
+	}
+}
+
 // owner is the decision for a session of the i-th incarnation.
 func (b *bench) owner(i int) decision {
 	return b.fleet.route(&request{clientID: sticky.NewClientID(testTag(i)), ip: testIP(1)})

@@ -49,9 +49,7 @@ func TestSilentComet(t *testing.T) {
 		b.want("a:80", Healthy)
 		b.silent("a:80")
 		began := time.Now()
-		for !b.comet("a:80").is(Down) {
-			<-b.fleet.changed()
-		}
+		b.until("a:80", Down)
 		// The pause between two checks, two timeouts, and the short pause between them.
 		if took := time.Since(began); took > 6*time.Second || took < 4*time.Second {
 			t.Errorf("noticed after %v", took)
@@ -62,9 +60,7 @@ func TestSilentComet(t *testing.T) {
 		}
 		b.answers("a:80")
 		began = time.Now()
-		for !b.comet("a:80").is(Healthy) {
-			<-b.fleet.changed()
-		}
+		b.until("a:80", Healthy)
 		if took := time.Since(began); took > 2300*time.Millisecond { // a check under way, and a pause
 			t.Errorf("back after %v", took)
 		}
@@ -132,9 +128,7 @@ func TestRefused(t *testing.T) {
 		b.fleet.refused(b.comet("b:80"))
 		<-time.After(time.Hour)
 		b.answers("b:80")
-		for !b.comet("b:80").is(Healthy) {
-			<-b.fleet.changed()
-		}
+		b.until("b:80", Healthy)
 		most = 0
 		for range 200 {
 			most = max(most, b.fleet.herdInterval(a))
@@ -145,9 +139,7 @@ func TestRefused(t *testing.T) {
 
 		b.answers("a:80")
 		began := time.Now()
-		for !a.is(Healthy) {
-			<-b.fleet.changed()
-		}
+		b.until("a:80", Healthy)
 		if took := time.Since(began); took > 300*time.Millisecond {
 			t.Errorf("back after %v", took)
 		}

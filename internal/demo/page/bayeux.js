@@ -26,6 +26,7 @@ class Bayeux {
       if (this.stopped) return;
       try {
         const reply = action === 'handshake' ? await this.handshake() : await this.connect();
+        if (this.stopped) return; // the last word of a client that was replaced
         const advice = reply.advice || {};
         pause = advice.interval || 0;
         if (advice.reconnect === 'none') return this.on.state('refused');
