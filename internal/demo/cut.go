@@ -20,14 +20,15 @@ type cutter struct {
 
 func newCutter() *cutter { return &cutter{conns: make(map[*cutConn]struct{})} }
 
-// cut closes the listener and resets every connection. From its beginning on
-// nothing is written any more, so that nobody who notices says goodbye. What is
-// dialled later is reset too.
-func (c *cutter) cut() {
+// cut ends the comet's connections: it lets nothing be written any more, so that
+// nobody who notices says goodbye, calls end, then closes the listener and resets
+// every connection. What is dialled later is reset too.
+func (c *cutter) cut(end func()) {
 	c.mu.Lock()
 	conns, listener := c.conns, c.listener
 	c.conns = nil
 	c.mu.Unlock()
+	end()
 	// First, as the kernel does it for a process that dies: a peer that finds its
 	// connection reset must find the next one refused.
 	if listener != nil {

@@ -88,8 +88,8 @@ func (n *node) stop() error {
 	if l == nil {
 		return errStopped
 	}
-	l.cutter.cut()
-	l.cancel(errVanish)
+	// The cause must stand before anything ends by itself for want of a listener.
+	l.cutter.cut(func() { l.cancel(errVanish) })
 	<-l.ended
 	return nil
 }
