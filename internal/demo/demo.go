@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/oklog/run"
 	"go.uber.org/zap"
@@ -21,6 +22,10 @@ import (
 
 // Path is the Bayeux endpoint of the demo.
 const Path = "/cometd"
+
+// leaveTimeout bounds the goodbyes to the gossip. At the end all leave at once, and
+// nobody is left to confirm a goodbye.
+const leaveTimeout = 300 * time.Millisecond
 
 // MaxComets bounds the comets of one demo.
 const MaxComets = 32
@@ -123,6 +128,7 @@ func build(cfg Config, listener net.Listener) (*demo, error) {
 	members := cluster.DefaultConfig()
 	members.Name, members.Tag, members.Role = "balancer", string(sticky.NewTag()), cluster.RoleBalancer
 	members.Bind, members.Keys, members.Log = "127.0.0.1:0", d.secrets.keys(), cfg.Log
+	members.LeaveTimeout = leaveTimeout
 	if d.members, err = cluster.New(members); err != nil {
 		return nil, err
 	}

@@ -133,6 +133,7 @@ func (n *node) assemble(l *life) (err error) {
 	members := cluster.DefaultConfig()
 	members.Name, members.Tag, members.Role, members.URL = n.name, string(l.tag), cluster.RoleComet, l.url
 	members.Bind, members.Join, members.Keys, members.Log = "127.0.0.1:0", n.join(), n.secrets.keys(), log
+	members.LeaveTimeout = leaveTimeout
 	if l.members, err = cluster.New(members); err != nil {
 		return err
 	}
