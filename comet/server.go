@@ -27,6 +27,7 @@ type Server struct {
 	endLife  context.CancelFunc
 
 	channels channels
+	flush    flusher
 	strange  sparse // of warnings about refused origins
 
 	leaving atomic.Bool // set once, by Leave or when Run's context ends: no more clients
