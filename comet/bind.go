@@ -44,20 +44,21 @@ func (s *session) unbind(k *socket) {
 	s.kickLocked()
 }
 
-// lease hands everything that waits to the writer of k, until settle.
-func (s *session) lease(k *socket) []*outgoing {
+// lease hands what may leave now to the writer of k, appended to into, until
+// settle. What it appended nothing to is no lease.
+func (s *session) lease(k *socket, into []*outgoing) []*outgoing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sock != k || !s.queue.ready() {
-		return nil
+		return into
 	}
-	return s.queue.lease()
+	return s.queue.lease(into)
 }
 
 // settle ends a lease, of which the first sent messages have left.
-func (s *session) settle(all []*outgoing, sent int) {
+func (s *session) settle(sent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue.settle(all, sent)
+	s.queue.settle(sent)
 	s.kickLocked()
 }

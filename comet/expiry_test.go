@@ -44,6 +44,12 @@ func say(t *testing.T, s *Server, session *session, messages string) *exchange {
 	return x
 }
 
+// newPoll is a connect that could be held, and what becomes of it.
+func newPoll() (*hold, <-chan release) {
+	released := make(chan release, 1)
+	return &hold{done: func(why release) { released <- why }}, released
+}
+
 func shake(t *testing.T, s *Server) *session {
 	t.Helper()
 	x := say(t, s, nil, handshakeBody)
@@ -74,15 +80,15 @@ func TestExpiry(t *testing.T) {
 			say(t, s, session, `[{"channel":"/b","data":1}]`)
 		}, 10 * time.Second},
 		{"after a held connect that timed out", func(t *testing.T, s *Server, session *session) {
-			h := newPoll()
+			h, released := newPoll()
 			say(t, s, session, `[{"channel":"/meta/connect"}]`)
 			session.arm(h, 20*time.Second)
-			if why := <-h.released; why != releaseTimeout {
+			if why := <-released; why != releaseTimeout {
 				t.Errorf("released by %v", why)
 			}
 		}, 10 * time.Second},
 		{"after a hang-up", func(t *testing.T, s *Server, session *session) {
-			h := newPoll()
+			h, _ := newPoll()
 			say(t, s, session, `[{"channel":"/meta/connect"}]`)
 			session.arm(h, 20*time.Second)
 			time.Sleep(15 * time.Second)
@@ -120,7 +126,7 @@ func TestHeldSessionDoesNotExpire(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Server) {
 		session := shake(t, s)
 		say(t, s, session, `[{"channel":"/meta/connect"}]`)
-		h := newPoll()
+		h, _ := newPoll()
 		session.arm(h, time.Hour)
 		time.Sleep(59 * time.Minute)
 		synctest.Wait()

@@ -9,20 +9,19 @@ import (
 // hold is a /meta/connect that waits for its answer. Whoever completes it first
 // does so under the lock of its session, by taking it out of there: a message, its
 // timer, a newer connect, the end of the session, the client's hang-up, or the
-// comet's leaving. It needs no goroutine of its own: over HTTP whoever wants the
-// outcome receives it from released, over WebSocket the reply is queued by the
-// completer.
+// comet's leaving. It needs no goroutine of its own: the completer tells done over
+// HTTP, and queues the reply over WebSocket.
 type hold struct {
 	// fixed after construction
-	sock     *socket      // nil over HTTP
-	reply    bayeux.Reply // WebSocket only: the reply when all is well
-	released chan release // HTTP only; holds the one outcome
+	sock  *socket      // nil over HTTP
+	reply bayeux.Reply // WebSocket only: the reply when all is well
+	// done is told the outcome, once, over HTTP only. It is called under the lock of
+	// the session, so it must not block, nor call the session.
+	done func(release)
 
 	// guarded by the session
 	timer *time.Timer
 }
-
-func newPoll() *hold { return &hold{released: make(chan release, 1)} }
 
 // arm makes h the held connect of the session for at most d, and reports false,
 // without doing so, when there is an answer already: the session has ended, or,
@@ -60,7 +59,7 @@ func (s *session) releaseLocked(why release) {
 	h.timer.Stop()
 	s.deadline = time.Now().Add(s.lifetime())
 	if h.sock == nil {
-		h.released <- why
+		h.done(why)
 		return
 	}
 	switch why {

@@ -76,9 +76,10 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect)
 	}
 	why := releaseMessages
 	if c.hold > 0 {
-		if h := newPoll(); x.session.arm(h, c.hold) {
+		released := make(chan release, 1)
+		if h := (&hold{done: func(why release) { released <- why }}); x.session.arm(h, c.hold) {
 			forget := s.watch.Watch(ctx.Conn(), func() { x.session.release(h, releaseHangup) })
-			why = <-h.released
+			why = <-released
 			forget()
 		}
 	}

@@ -5,21 +5,25 @@ package comet
 // is guarded by its session.
 //
 // It is emptied in one of two ways: taken, by an HTTP answer, or leased by the
-// writer of a socket, which says afterwards what did not leave. While leased it
-// cannot be taken, so nothing is lost, doubled or overtaken when a client moves
-// to another connection; what is leased still counts.
+// writer of a socket, which says afterwards what did not leave. What is leased
+// stays in its place until then, and nothing can be taken meanwhile; so nothing is
+// lost, doubled or overtaken when a client moves to another connection.
 type queue struct {
 	maxMessages, maxBytes int // fixed after construction
 
-	waiting []*outgoing
-	leased  int // messages; 0: not leased
-	bytes   int // of both
+	waiting []*outgoing // the first leased of them are on their way
+	leased  int
+	bytes   int // of all
 }
+
+// keepCapacity is up to how many places a queue keeps when it is empty: a session
+// whose messages leave as they come allocates nothing for the next one.
+const keepCapacity = 8
 
 // push appends, or says which limit that would exceed. A message larger than the
 // byte limit passes when nothing else is there.
 func (q *queue) push(o *outgoing) (Drop, bool) {
-	if len(q.waiting)+q.leased >= q.maxMessages {
+	if len(q.waiting) >= q.maxMessages {
 		return DropQueueMessages, false
 	}
 	if q.bytes > 0 && q.bytes+len(o.json) > q.maxBytes {
@@ -37,28 +41,39 @@ func (q *queue) append(o *outgoing) {
 // ready tells whether there is something to take or to lease.
 func (q *queue) ready() bool { return q.leased == 0 && len(q.waiting) > 0 }
 
-// take empties the queue for good.
+// take empties the queue for good. Nothing must be leased.
 func (q *queue) take() []*outgoing {
 	all := q.waiting
-	q.waiting = nil
-	q.bytes -= size(all)
+	q.waiting, q.bytes = nil, 0
 	return all
 }
 
-// lease lends out everything that waits.
-func (q *queue) lease() []*outgoing {
-	all := q.waiting
-	q.waiting, q.leased = nil, len(all)
-	return all
+// drop forgets what is not leased, and returns how many messages that were.
+func (q *queue) drop() int {
+	gone := q.waiting[q.leased:]
+	n := len(gone)
+	q.bytes -= size(gone)
+	clear(gone)
+	q.waiting = q.waiting[:q.leased]
+	return n
 }
 
-// settle ends the lease of all, of which the first sent have left. The rest is
+// lease lends out everything that waits, appended to into.
+func (q *queue) lease(into []*outgoing) []*outgoing {
+	q.leased = len(q.waiting)
+	return append(into, q.waiting...)
+}
+
+// settle ends the lease, of which the first sent messages have left. The rest is
 // again what is next.
-func (q *queue) settle(all []*outgoing, sent int) {
+func (q *queue) settle(sent int) {
 	q.leased = 0
-	q.bytes -= size(all[:sent])
-	if unsent := all[sent:]; len(unsent) > 0 {
-		q.waiting = append(unsent[:len(unsent):len(unsent)], q.waiting...)
+	q.bytes -= size(q.waiting[:sent])
+	left := copy(q.waiting, q.waiting[sent:])
+	clear(q.waiting[left:])
+	q.waiting = q.waiting[:left]
+	if left == 0 && cap(q.waiting) > keepCapacity {
+		q.waiting = nil
 	}
 }
 

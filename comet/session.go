@@ -186,9 +186,9 @@ func (s *session) finish(e event, drop bool, goodbye *outgoing) (waiting int, ok
 		return 0, false
 	}
 	s.state = state
-	waiting = len(s.queue.waiting)
+	waiting = len(s.queue.waiting) - s.queue.leased
 	if drop {
-		s.queue.take()
+		s.queue.drop()
 	}
 	if goodbye != nil {
 		s.queue.append(goodbye)

@@ -8,6 +8,7 @@ import (
 // write is the writer of a socket: it runs until nothing is left to write.
 func (k *socket) write() {
 	p := pace{timeout: k.timeout}
+	var messages []*outgoing
 	for {
 		s, pong, replies, closing, more := k.next()
 		if !more {
@@ -19,9 +20,9 @@ func (k *socket) write() {
 				return
 			}
 		}
-		var messages []*outgoing
+		messages = messages[:0]
 		if s != nil {
-			messages = s.lease(k)
+			messages = s.lease(k, messages)
 		}
 		if closing != nil && len(messages) == 0 && len(replies) == 0 {
 			k.last(closing)
@@ -29,7 +30,7 @@ func (k *socket) write() {
 		}
 		sent, err := k.putMessages(s, messages, &p)
 		if len(messages) > 0 {
-			s.settle(messages, sent)
+			s.settle(sent)
 		}
 		if err == nil {
 			err = k.putReplies(replies, &p)
