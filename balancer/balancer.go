@@ -29,7 +29,7 @@ type Balancer struct {
 	server   *fasthttp.Server
 	tunnels  *tunnelSet // all of them
 	clients  *clients
-	watch    *park.Watcher // the clients whose requests wait
+	watch    *park.Set     // the clients whose requests wait
 	stopping chan struct{} // closed by stop
 	stopOnce sync.Once
 	stopTime time.Duration // how long requests under way have to end

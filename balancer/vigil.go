@@ -20,7 +20,7 @@ const moment = 5 * time.Millisecond
 // watches nobody.
 type vigil struct {
 	// Fixed after construction.
-	watcher *park.Watcher
+	watcher *park.Set
 	conn    net.Conn
 	out     *outgoing
 

@@ -22,7 +22,7 @@ type Server struct {
 	cloud    Cloud // by SetCloud
 	stats    *stats
 	sessions *registry
-	watch    *park.Watcher
+	watch    *park.Set
 	life     context.Context // ends when the comet leaves
 	endLife  context.CancelFunc
 

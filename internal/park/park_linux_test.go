@@ -31,7 +31,7 @@ func pair(t *testing.T) (client, server *net.TCPConn) {
 	return c.(*net.TCPConn), s.(*net.TCPConn)
 }
 
-func running(t *testing.T, w *Watcher) {
+func running(t *testing.T, w *Set) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -80,7 +80,7 @@ func TestWatch(t *testing.T) {
 					leave(client)
 				}
 				await(t, "the hang-up", gone)
-				if len(w.watched) != 0 {
+				if w.armed() != 0 {
 					t.Error("it is kept after its end")
 				}
 			})
@@ -122,4 +122,11 @@ func TestUnwatched(t *testing.T) {
 	}
 	_, server := pair(t)
 	w.Watch(server, nil)()
+}
+
+// armed is how many slots are taken, for tests.
+func (s *Set) armed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.slots) - len(s.free)
 }

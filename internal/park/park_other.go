@@ -7,17 +7,35 @@ import (
 	"net"
 )
 
-// Watcher watches nothing on this system.
-type Watcher struct{}
+// Set parks nothing on this system.
+type Set struct{}
 
-// New makes a Watcher.
-func New() *Watcher { return &Watcher{} }
+// New makes a Set.
+func New() *Set { return &Set{} }
 
 // Run waits for the end of ctx.
-func (*Watcher) Run(ctx context.Context) error {
+func (*Set) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
 
 // Watch never calls gone.
-func (*Watcher) Watch(net.Conn, func()) (cancel func()) { return func() {} }
+func (*Set) Watch(net.Conn, func()) (cancel func()) { return func() {} }
+
+// Conn is always false.
+func (*Set) Conn(net.Conn) (*Conn, bool) { return nil, false }
+
+// Conn is never made on this system.
+type Conn struct{}
+
+// Arm is never called.
+func (*Conn) Arm(Events, Waker) {}
+
+// Disarm is never called.
+func (*Conn) Disarm() bool { return false }
+
+// TryRead is never called.
+func (*Conn) TryRead([]byte) (int, error) { return 0, ErrAgain }
+
+// TryWrite is never called.
+func (*Conn) TryWrite([]byte) (int, error) { return 0, ErrAgain }
