@@ -25,6 +25,12 @@ func (m *Comet) Sessions() float64 { return m.Counter("halley_comet_sessions") }
 // Publishes counts the messages that the comet's clients published.
 func (m *Comet) Publishes() float64 { return m.Counter("halley_comet_publishes_total") }
 
+// Deliveries counts the copies of messages that the comet has queued for its clients.
+func (m *Comet) Deliveries() float64 { return m.Counter("halley_comet_deliveries_total") }
+
+// WebSockets is how many the comet has open now.
+func (m *Comet) WebSockets() float64 { return m.Counter("halley_comet_websockets") }
+
 // Errors counts the error replies of one text, such as 402::session_unknown.
 func (m *Comet) Errors(text string) float64 {
 	return m.Counter("halley_comet_errors_total", `error="`+text+`"`)

@@ -2,7 +2,6 @@ package peer
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 	"time"
 
@@ -11,40 +10,60 @@ import (
 
 // The transports of a client.
 const (
-	WebSocket   = "websocket"
-	LongPolling = "long-polling"
+	WebSocket       = "websocket"
+	LongPolling     = "long-polling"
+	CallbackPolling = "callback-polling"
 )
 
-// Client is a CometD JavaScript client in a process of its own.
+// Client is a client of others, in a process or a browser tab of its own.
 type Client struct {
-	*proc.Process
+	// Name tells it apart in logs.
+	Name string
 	events
-	tb testing.TB
+	tb   testing.TB
+	send func(line string) error
 }
 
 // Options say what client to start.
 type Options struct {
-	// Project is node8 or node7.
+	// Project is the directory of the client: node5, node7, node8, node9, faye or
+	// java-client.
 	Project string
-	// URL is the Bayeux endpoint; Transport is WebSocket or LongPolling; Local is the
-	// address that its connections leave from.
+	// URL is the Bayeux endpoint; Transport is one of those above; Local is the address
+	// that its connections leave from, which the Java client and a tab do not choose.
 	URL, Transport, Local string
+	// Ack registers CometD's extension for acknowledged messages.
+	Ack bool
 }
 
 // Name tells the options apart in logs and subtests.
-func (o Options) Name() string { return fmt.Sprintf("%s-%s-%s", o.Project, o.Transport, o.Local) }
+func (o Options) Name() string {
+	name := o.Project + "-" + o.Transport
+	if o.Ack {
+		name += "-ack"
+	}
+	if o.Local != "" {
+		name += "-" + o.Local
+	}
+	return name
+}
 
-// Start starts a client, which handshakes by itself.
+// Start starts a client in a process of its own. It handshakes by itself.
 func Start(tb testing.TB, o Options) *Client {
 	tb.Helper()
-	c := &Client{tb: tb}
-	args := []string{"client.js", "--url", o.URL, "--transport", o.Transport}
-	if o.Local != "" {
-		args = append(args, "--localAddress", o.Local)
+	c := &Client{Name: o.Name(), tb: tb}
+	s := proc.Spec{Name: c.Name, Path: "node", Args: []string{"client.js"}, Dir: dir(tb, o.Project), OnLine: c.line}
+	if o.Project == "java-client" {
+		s.Path, s.Args = "java", []string{"-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar", "target/java-client.jar"}
 	}
-	c.Process = proc.Start(tb, proc.Spec{
-		Name: o.Name(), Path: "node", Args: args, Dir: dir(tb, o.Project), OnLine: c.line,
-	})
+	s.Args = append(s.Args, "--url", o.URL, "--transport", o.Transport)
+	if o.Ack {
+		s.Args = append(s.Args, "--ack")
+	}
+	if o.Local != "" {
+		s.Args = append(s.Args, "--localAddress", o.Local)
+	}
+	c.send = proc.Start(tb, s).Send
 	c.strict(tb, c.Name)
 	tb.Cleanup(func() {
 		for _, e := range c.All() {
@@ -62,7 +81,7 @@ func (c *Client) tell(command map[string]any) {
 	if err != nil {
 		c.tb.Fatal(err)
 	}
-	if err := c.Send(string(line)); err != nil {
+	if err := c.send(string(line)); err != nil {
 		c.tb.Fatal(err)
 	}
 }
@@ -91,6 +110,17 @@ func (c *Client) Unsubscribe(within time.Duration, channel string) {
 func (c *Client) Publish(channel, data, ref string) {
 	c.tb.Helper()
 	c.tell(map[string]any{"cmd": "publish", "channel": channel, "data": json.RawMessage(data), "ref": ref})
+}
+
+// Batch tells the client to publish several messages in one batch; the outcome of
+// each comes under its data, see Published.
+func (c *Client) Batch(channel string, data ...string) {
+	c.tb.Helper()
+	var all []map[string]any
+	for _, d := range data {
+		all = append(all, map[string]any{"channel": channel, "data": json.RawMessage(d), "ref": d})
+	}
+	c.tell(map[string]any{"cmd": "batch", "messages": all})
 }
 
 // Published waits for the outcome of a publish.

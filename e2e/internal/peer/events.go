@@ -26,6 +26,7 @@ type Event struct {
 	URL       string          `json:"url"`
 	OortID    string          `json:"oortId"`
 	Advice    json.RawMessage `json:"advice"`
+	Ext       json.RawMessage `json:"ext"`
 }
 
 // events collects what one process tells.

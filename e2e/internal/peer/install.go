@@ -25,17 +25,29 @@ type project struct {
 	err   error
 }
 
-var npm = [][]string{{"npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"}}
-
 var projects = map[string]*project{
-	"node8":   {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
-	"node7":   {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
-	"fleet":   {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
-	"browser": {need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: npm},
-	"java-oort": {need: "java", sums: []string{"pom.xml", "src/main/java/halley/OortNode.java"}, out: "target", steps: [][]string{
+	"node9":       ofNode(),
+	"node8":       ofNode(),
+	"node7":       ofNode(),
+	"node5":       ofNode(),
+	"faye":        ofNode(),
+	"fleet":       ofNode(),
+	"browser":     ofNode(),
+	"java-oort":   ofJava("OortNode"),
+	"java-client": ofJava("Client"),
+}
+
+func ofNode() *project {
+	return &project{need: "node", sums: []string{"package-lock.json"}, out: "node_modules", steps: [][]string{
+		{"npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"},
+	}}
+}
+
+func ofJava(class string) *project {
+	return &project{need: "java", sums: []string{"pom.xml", "src/main/java/halley/" + class + ".java"}, out: "target", steps: [][]string{
 		{"mvn", "-B", "-q", "-o", "package"},
 		{"mvn", "-B", "-q", "package"},
-	}},
+	}}
 }
 
 // errStep marks that the commands failed which fetch and build: what the machine

@@ -4,4 +4,5 @@ const runner = require('../runner.cjs');
 
 const options = runner.options();
 require('cometd-nodejs-client').adapt();
-runner.run(require('cometd').CometD, options);
+require('cometd/AckExtension'); // adds itself to the library
+runner.run(require('../cometd.cjs'), require('cometd'), options);

@@ -1,7 +1,8 @@
 import {adapt} from 'cometd-nodejs-client';
-import {CometD} from 'cometd';
+import * as cometd from 'cometd';
+import drive from '../cometd.cjs';
 import runner from '../runner.cjs';
 
 const options = runner.options();
 adapt();
-runner.run(CometD, options);
+runner.run(drive, cometd, options);
