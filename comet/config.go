@@ -104,6 +104,10 @@ type Config struct {
 	ReadTimeout time.Duration
 	IdleTimeout time.Duration
 
+	// DrainRate [drain-rate] is how many sessions a second are sent away, at least,
+	// when the comet leaves in order. Default 1000.
+	DrainRate int
+
 	// ShutdownTimeout [shutdown-timeout] bounds the end of Run: how long it waits
 	// for sockets to take what is queued for them. Default 5 s.
 	ShutdownTimeout time.Duration
@@ -130,6 +134,7 @@ func DefaultConfig() Config {
 		SocketIdleTimeout:      5 * time.Minute,
 		ReadTimeout:            30 * time.Second,
 		IdleTimeout:            2 * time.Minute,
+		DrainRate:              1000,
 		ShutdownTimeout:        5 * time.Second,
 	}
 }
@@ -173,6 +178,7 @@ func (c *Config) Validate() error {
 	}{
 		{"max-message-size", c.MaxMessageSize, 512}, {"max-queue", c.MaxQueue, 1},
 		{"max-queue-bytes", c.MaxQueueBytes, c.MaxMessageSize}, {"peer-queue-factor", c.PeerQueueFactor, 1},
+		{"drain-rate", c.DrainRate, 1},
 	} {
 		if n.value < n.min {
 			bad(n.setting, "%d is less than %d", n.value, n.min)

@@ -71,7 +71,7 @@ func (s *Server) rehandshake() *bayeux.Advice {
 // which its session is by now.
 func (s *Server) outcome(session *session, state State) release {
 	switch {
-	case s.refuses(session):
+	case s.refuses(session), session.tell():
 		return releaseLeaving
 	case state == StateDisconnected:
 		return releaseEnded

@@ -30,6 +30,7 @@ const (
 	closePolicy      = 1008 // a handshake that is not alone
 	closeTooLarge    = 1009
 	closeFault       = 1011
+	closeRestart     = 1012 // the comet leaves; come back, elsewhere
 )
 
 func appendFrame(dst []byte, first byte, payload []byte) []byte {

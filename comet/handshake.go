@@ -15,11 +15,11 @@ const oortExt = "org.cometd.oort"
 // an old clientId, versions and connection types are not looked at.
 func (x *exchange) handshake(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply {
 	s := x.srv
-	if s.leaving.Load() {
-		return s.deny(reply, RefusedLeaving, s.rehandshake())
-	}
 	ext := m.ExtField(oortExt)
 	peer := s.cloud != nil && ext != ""
+	if s.leaving.Load() || s.draining.Load() && !peer {
+		return s.deny(reply, RefusedLeaving, s.rehandshake())
+	}
 	if peer && !x.plain {
 		return s.deny(reply, RefusedPeerPlain, denied())
 	}

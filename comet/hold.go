@@ -29,7 +29,7 @@ type hold struct {
 func (s *session) arm(h *hold, d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.state.live() || s.srv.refuses(s) || h.sock == nil && s.deliverable() {
+	if !s.state.live() || s.parting != stays || s.srv.refuses(s) || h.sock == nil && s.deliverable() {
 		return false
 	}
 	s.releaseLocked(releaseReplaced)

@@ -37,6 +37,9 @@ const (
 	DropQueueBytes    Drop = "queue_bytes"
 	// DropExpired: the session expired with messages waiting.
 	DropExpired Drop = "expired"
+	// DropLeaving: they came when the client had been sent away, because the comet
+	// leaves, and before it subscribed elsewhere.
+	DropLeaving Drop = "leaving"
 	// DropReplaced: the cloud ended the session of a peer with messages waiting.
 	DropReplaced Drop = "replaced"
 )

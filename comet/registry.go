@@ -60,6 +60,19 @@ func (r *registry) all() []*session {
 	return all
 }
 
+// ordinary lists the sessions that are not those of other comets.
+func (r *registry) ordinary() []*session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*session, 0, len(r.byID)-r.peers)
+	for _, s := range r.byID {
+		if !s.peer {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // clients counts the sessions that are not those of other comets.
 func (r *registry) clients() int {
 	r.mu.RLock()

@@ -75,7 +75,7 @@ func (s *Server) sweep(now time.Time) {
 		}
 		session.complete(releaseCut)
 		if waiting > 0 {
-			s.dropped(DropExpired, waiting)
+			s.dropped(session.expiry(), waiting)
 		}
 		s.gone(session, false)
 	}

@@ -30,8 +30,9 @@ type Server struct {
 	flush    flusher
 	strange  sparse // of warnings about refused origins
 
-	leaving atomic.Bool // set once, by Leave or when Run's context ends: no more clients
-	left    atomic.Bool // set once, when Run's context ends: no more comets either
+	draining atomic.Bool // set once, by Drain: no new clients
+	leaving  atomic.Bool // set once, by Leave or when Run's context ends: no more clients
+	left     atomic.Bool // set once, when Run's context ends: no more comets either
 }
 
 // New builds a comet. It starts nothing; see [Server.Run].

@@ -32,6 +32,7 @@ type session struct {
 	// interval is the advised interval, or what the client asked for in its last
 	// connect.
 	interval time.Duration
+	parting  parting // while the comet drains
 }
 
 func (s *Server) newSession(id string, peer bool) *session {
@@ -83,7 +84,7 @@ func (s *session) connect(sock *socket, interval time.Duration) (first, ok bool)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state, ok := next(s.state, eventConnect)
-	if !ok {
+	if !ok || s.parting == told {
 		return false, false
 	}
 	first = s.state != StateConnected

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -47,11 +48,13 @@ type process struct {
 	admin     *admin.Admin // nil without an admin address
 
 	leaving chan struct{} // closed when the node begins to leave
+	unready func()        // closes it
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
 func assemble(set *settings, log *zap.Logger) (*process, error) {
 	n := &process{set: set, log: log, leaving: make(chan struct{})}
+	n.unready = sync.OnceFunc(func() { close(n.leaving) })
 	if err := n.makeParts(); err != nil {
 		n.listeners.Close()
 		return nil, err
@@ -67,11 +70,13 @@ func (n *process) makeParts() (err error) {
 		return err
 	}
 	tag := sticky.NewTag()
+	n.set.Cluster.LeaveTimeout = n.set.goodbye(n.set.Cluster.LeaveTimeout)
 	if n.members, err = n.set.Member(cluster.RoleComet, string(tag), n.url, n.log); err != nil {
 		return err
 	}
 	cfg := n.set.comet
 	cfg.Name, cfg.Tag, cfg.Log = n.set.Name, tag, n.log
+	cfg.ShutdownTimeout = n.set.goodbye(cfg.ShutdownTimeout)
 	if n.server, err = comet.New(cfg); err != nil {
 		return err
 	}
@@ -90,6 +95,7 @@ func (n *process) makeCloud() (err error) {
 	}
 	cfg := n.set.oort
 	cfg.URL, cfg.Log = n.url, n.log
+	cfg.LeaveTimeout = n.set.goodbye(cfg.LeaveTimeout)
 	if cfg.Secret == "" {
 		cfg.Secret = loopbackSecret
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/cli"
@@ -23,6 +24,9 @@ func (s *settings) check() error {
 	own.Name = s.Name
 	r.All(own.Validate(), nil)
 	r.All(links.Validate(), map[string]string{"URL": "url", "Static": "oort", "Channels": "oort-channels"})
+	if s.drain < time.Second {
+		r.Add("drain-timeout", fmt.Errorf("%v is less than a second", s.drain))
+	}
 	s.checkKeys(r)
 	return r.Err()
 }

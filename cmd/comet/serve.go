@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/run"
 	"go.uber.org/zap"
 
+	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/cli"
 )
 
@@ -32,18 +33,31 @@ func serveCommand() cli.Command {
 	}
 }
 
-// run runs the parts until ctx ends or one of them fails, then leaves in order:
-// goodbye on the links and to the gossip, both at the same time, and only then
-// the end of the server, so that the others know before its clients are sent
-// away.
+// run runs the parts until ctx ends or one of them fails. In the first case it leaves
+// in order: the gossip says that it is leaving, its clients are sent away, then it
+// says goodbye on the links and to the gossip, both at the same time, and only then
+// the server ends. In the second it leaves at once.
 func (n *process) run(ctx context.Context) error {
 	defer n.listeners.Close()
+	late := make(chan struct{})
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(n.set.drain, func() { close(late) }) })()
+	ended := make(chan error, 1)
+	go func() { ended <- n.runParts(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-late:
+		return fmt.Errorf("drain-timeout: not ended %v after the signal", n.set.drain)
+	}
+}
+
+func (n *process) runParts(ctx context.Context) error {
 	serving, stopServing := context.WithCancel(context.Background())
 	defer stopServing()
 	linked, sayGoodbye := context.WithCancel(context.Background())
 	defer sayGoodbye()
 	leave := sync.OnceFunc(func() {
-		close(n.leaving)
+		n.unready()
 		n.server.Leave()
 		sayGoodbye()
 	})
@@ -76,6 +90,7 @@ func (n *process) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			n.log.Info("leaving", zap.NamedError("cause", context.Cause(ctx)))
+			n.drain(leaving)
 			leave()
 		case <-leaving.Done():
 		}
@@ -84,6 +99,22 @@ func (n *process) run(ctx context.Context) error {
 		return nil
 	}}, linked)
 	return g.Run()
+}
+
+// drainShare is the part of the time for leaving in which clients are sent away; the
+// rest is for the goodbyes and for what is still being written.
+const drainShare = 0.6
+
+// drain sends the clients away, after the balancers have been told to bring no new
+// ones. A part that ends by itself ends it too.
+func (n *process) drain(leaving context.Context) {
+	n.unready()
+	if n.members != nil {
+		n.members.SetState(cluster.Leaving)
+	}
+	ctx, cancel := context.WithTimeout(leaving, time.Duration(drainShare*float64(n.set.drain)))
+	defer cancel()
+	n.server.Drain(ctx)
 }
 
 // part is something that runs as long as the node does. A failure is told under

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	"github.com/halleycomet/halley/cluster/oort"
 	"github.com/halleycomet/halley/comet"
@@ -16,6 +17,7 @@ type settings struct {
 	comet comet.Config
 	oort  oort.Config
 	url   string
+	drain time.Duration
 }
 
 func declareServe(s *cli.Settings) *settings {
@@ -24,12 +26,13 @@ func declareServe(s *cli.Settings) *settings {
 		Settings: node.Declare(s, "127.0.0.1:8081", host, node.Usage{
 			Listen: "Where clients, balancers and other comets connect,", Name: "The comet's stable name, as no other comet of the cloud has it.", Admin: "/healthz, /readyz and /metrics",
 		}),
-		comet: comet.DefaultConfig(), oort: oort.DefaultConfig(),
+		comet: comet.DefaultConfig(), oort: oort.DefaultConfig(), drain: 25 * time.Second,
 	}
 	s.String(&set.comet.Path, "path", "PATH", "The prefix under which Bayeux is spoken.")
 	s.String(&set.url, "url", "URL", "How other comets and the balancers reach this one, never through a balancer (its Oort URL). The default is made from the address of --listen and --path.")
 	s.List(&set.oort.Static, "oort", "URL", "Comets that do not gossip, by their Oort URLs.")
 	s.List(&set.oort.Channels, "oort-channels", "CHANNEL", "Channels observed on all comets whether or not a client here listens.")
+	s.Duration(&set.drain, "drain-timeout", "Within how long after SIGTERM all clients have been sent away, goodbye has been said and the process has ended.")
 	declareComet(s, &set.comet)
 	s.Secret(&set.oort.Secret, "oort-secret", "What all comets of the cloud know, and nobody else.")
 	return set
@@ -53,9 +56,13 @@ func declareComet(s *cli.Settings, c *comet.Config) {
 	s.Duration(&c.SocketIdleTimeout, "socket-idle-timeout", "How long a WebSocket may be silent before it is closed.")
 	s.Duration(&c.ReadTimeout, "read-timeout", "How long a request may take to come in.")
 	s.Duration(&c.IdleTimeout, "idle-timeout", "How long a connection is kept between requests.")
-	s.Duration(&c.ShutdownTimeout, "shutdown-timeout", "How long the end waits for clients to take what is queued for them.")
+	s.Int(&c.DrainRate, "drain-rate", "SESSIONS", "How many sessions a second are sent away, at least, when the comet leaves.")
 	node.DeclareCookie(s, &c.Cookie)
 }
+
+// goodbye is how long one of the steps may take that follow the draining: d, unless
+// drain-timeout is so short that a tenth of it is less.
+func (s *settings) goodbye(d time.Duration) time.Duration { return min(d, s.drain/10) }
 
 // clouded says whether this comet has links to other comets or lets them link to it.
 func (s *settings) clouded() bool {
