@@ -105,15 +105,28 @@ func (n *process) runParts(ctx context.Context) error {
 // rest is for the goodbyes and for what is still being written.
 const drainShare = 0.6
 
+// gossipPause is how long clients are served as before when the gossip has been told
+// that this node leaves. A balancer that has not heard of it could bring a client back
+// that was sent away, to be refused and to wait before it tries again.
+const gossipPause = 300 * time.Millisecond
+
 // drain sends the clients away, after the balancers have been told to bring no new
 // ones. A part that ends by itself ends it too.
 func (n *process) drain(leaving context.Context) {
 	n.unready()
-	if n.members != nil {
-		n.members.SetState(cluster.Leaving)
-	}
 	ctx, cancel := context.WithTimeout(leaving, time.Duration(drainShare*float64(n.set.drain)))
 	defer cancel()
+	if n.members != nil {
+		n.members.SetState(cluster.Leaving)
+		if n.server.Sessions() > 0 {
+			heard := time.NewTimer(gossipPause)
+			defer heard.Stop()
+			select {
+			case <-heard.C:
+			case <-ctx.Done():
+			}
+		}
+	}
 	n.server.Drain(ctx)
 }
 
