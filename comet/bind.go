@@ -55,6 +55,13 @@ func (s *session) lease(k *socket, into []*outgoing) []*outgoing {
 	return s.queue.lease(into)
 }
 
+// left takes the first sent messages, which have left, off a lease.
+func (s *session) left(sent int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.left(sent)
+}
+
 // settle ends a lease, of which the first sent messages have left.
 func (s *session) settle(sent int) {
 	s.mu.Lock()

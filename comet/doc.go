@@ -100,9 +100,13 @@
 //
 // [New] starts none. [Server.Run] is the sweeper; it starts the watch for
 // hang-ups, and ends it. A handler waits in fasthttp's goroutine while its connect
-// is held; each WebSocket is read in the goroutine of its hijacked connection, and
-// written by one that lives only while there is something to write. [Server.Serve]
-// adds those of fasthttp.
+// is held. A WebSocket on which nothing moves has none: a goroutine reads it while
+// there is something to read, and what is to be written to WebSockets is written, without
+// waiting for any client, by the few goroutines of the flusher, which live only
+// while there is something to write. Where connections cannot be parked (TLS, a
+// system other than Linux, a server without Run) each WebSocket has a goroutine that
+// reads, and another one while there is something to write. [Server.Serve] adds
+// those of fasthttp.
 //
 // # Locks
 //
@@ -111,9 +115,9 @@
 //	interest (one call to the cloud at a time)
 //	channels (subscriptions; read-locked during fan-out)
 //	session  (its state and queue)
-//	socket   (its replies and its writer's state)
+//	socket   (its replies, and the states of its reader and its writer)
 //
-// The registry's and the watch's locks are leaves. The cloud is called under none
+// The locks of the registry, the parking set and the flusher are leaves. The cloud is called under none
 // but interest's; so [Cloud].Interest must neither Deliver nor end ordinary
 // sessions, and may do everything else. Nothing is written to a connection under a
 // lock.

@@ -16,13 +16,12 @@ type task interface{ run() }
 //
 // Its lock is a leaf: tasks are scheduled under any lock, and run under none.
 type flusher struct {
-	workers sync.WaitGroup // the goroutines
-
 	mu sync.Mutex
 	// guarded by mu
 	tasks   []task // those from head on, in the order in which they came
 	head    int
-	running int // goroutines
+	running int           // goroutines
+	ended   chan struct{} // closed when the last of them ends; nil: nobody waits
 }
 
 const (
@@ -47,7 +46,7 @@ func (f *flusher) schedule(t task) {
 	f.tasks = append(f.tasks, t)
 	if f.running == 0 || len(f.tasks)-f.head > f.running*flushBatch && f.running < max(2, runtime.GOMAXPROCS(0)) {
 		f.running++
-		f.workers.Go(f.work)
+		go f.work()
 	}
 }
 
@@ -79,13 +78,37 @@ func (f *flusher) take(batch []task) int {
 	}
 	if n == 0 {
 		f.running--
-		if f.running == 0 && cap(f.tasks) > flushKeep {
-			f.tasks = nil
+		if f.running == 0 {
+			f.restLocked()
 		}
 	}
 	return n
 }
 
-// wait returns when nothing runs. It is for the end, when nothing is scheduled any
-// more.
-func (f *flusher) wait() { f.workers.Wait() }
+// restLocked is called when the last goroutine ends.
+func (f *flusher) restLocked() {
+	if cap(f.tasks) > flushKeep {
+		f.tasks = nil
+	}
+	if f.ended != nil {
+		close(f.ended)
+		f.ended = nil
+	}
+}
+
+// wait returns when nothing is left to do, or at any such moment if tasks go on
+// coming.
+func (f *flusher) wait() {
+	if ended := f.ending(); ended != nil {
+		<-ended
+	}
+}
+
+func (f *flusher) ending() chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running > 0 && f.ended == nil {
+		f.ended = make(chan struct{})
+	}
+	return f.ended
+}

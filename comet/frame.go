@@ -25,6 +25,7 @@ const (
 const (
 	closeNormal      = 1000 // another connection took the session over
 	closeGoingAway   = 1001 // the comet leaves
+	closeProtocol    = 1002 // no frames of a client
 	closeUnsupported = 1003 // a binary message
 	closeInvalid     = 1007 // no list of messages
 	closePolicy      = 1008 // a handshake that is not alone
@@ -60,10 +61,6 @@ func textFrame(deflate bool, payload []byte) []byte {
 		first |= rsv1Bit
 	}
 	return appendFrame(make([]byte, 0, len(payload)+10), first, payload)
-}
-
-func pongFrame(data string) []byte {
-	return appendFrame(nil, finBit|opPong, []byte(data))
 }
 
 // closeFrame is a close frame; code 0 makes one without a code. The reason must

@@ -92,6 +92,18 @@ func startOn(tb testing.TB, ln net.Listener, dial func() (net.Conn, error), chan
 	return f
 }
 
+// testServer is a comet that runs nothing, for sockets alone.
+func testServer(tb testing.TB, writeTimeout time.Duration) *Server {
+	tb.Helper()
+	cfg := testConfig()
+	cfg.WriteTimeout = writeTimeout
+	s, err := New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
 // response is what came back.
 type response struct {
 	status int

@@ -59,10 +59,10 @@ func TestPingsWithoutReading(t *testing.T) {
 	for {
 		_, err := raw.Write(frame)
 		k.mu.Lock()
-		waiting, size := len(k.replies), k.replyBytes
+		waiting, size := len(k.replies), k.unsent
 		k.mu.Unlock()
 		if waiting > 0 || size > 0 {
-			t.Fatalf("%d frames of %d bytes wait", waiting, size)
+			t.Fatalf("%d bytes of %d wait", waiting, size)
 		}
 		if err == nil {
 			continue
@@ -112,8 +112,8 @@ func TestPace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server, client := net.Pipe()
 				defer client.Close()
-				k := newSocket(server, false, 10*time.Second)
-				for k.replyBytes < 16*writeChunk {
+				k := newSocket(testServer(t, 10*time.Second), server, false, false)
+				for k.unsent < 16*writeChunk {
 					k.send(make([]byte, c.frame))
 				}
 				read := make(chan struct{})
@@ -131,7 +131,7 @@ func TestPace(t *testing.T) {
 				if alive := !k.ended(); alive != c.alive {
 					t.Errorf("alive: %v", alive)
 				}
-				k.shut(false)
+				k.abort()
 				client.Close()
 				<-read
 			})

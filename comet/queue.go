@@ -67,7 +67,13 @@ func (q *queue) lease(into []*outgoing) []*outgoing {
 // settle ends the lease, of which the first sent messages have left. The rest is
 // again what is next.
 func (q *queue) settle(sent int) {
+	q.left(sent)
 	q.leased = 0
+}
+
+// left takes the first sent messages off a lease.
+func (q *queue) left(sent int) {
+	q.leased -= sent
 	q.bytes -= size(q.waiting[:sent])
 	left := copy(q.waiting, q.waiting[sent:])
 	clear(q.waiting[left:])

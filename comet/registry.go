@@ -1,6 +1,9 @@
 package comet
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // registry holds what is alive: the sessions by clientId, and the sockets.
 type registry struct {
@@ -97,6 +100,18 @@ func (r *registry) removeSocket(k *socket) {
 	if r.closed && len(r.sockets) == 0 {
 		close(r.empty)
 	}
+}
+
+// idle lists the sockets that have been silent since then.
+func (r *registry) idle(since time.Time) (idle []*socket) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for k := range r.sockets {
+		if k.idle(since) {
+			idle = append(idle, k)
+		}
+	}
+	return idle
 }
 
 // close ends the adding and returns the sockets that are left.

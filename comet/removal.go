@@ -65,6 +65,9 @@ func (s *Server) sweepUntil(ctx context.Context) {
 // sweep ends the sessions whose time is over. As in CometD nobody is told: whoever
 // comes back learns it by a 402.
 func (s *Server) sweep(now time.Time) {
+	for _, k := range s.sessions.idle(now.Add(-s.cfg.SocketIdleTimeout)) {
+		k.abort()
+	}
 	for _, session := range s.sessions.all() {
 		if !session.expired(now) {
 			continue

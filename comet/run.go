@@ -32,6 +32,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	s.sweepUntil(ctx)
 	s.leave()
+	s.flush.wait()
 	unwatch()
 	watching.Wait()
 	return nil
@@ -78,7 +79,7 @@ func (s *Server) leave() {
 // [Server.Handler] for what is under Path.
 func (s *Server) FasthttpServer() *fasthttp.Server {
 	return &fasthttp.Server{
-		Handler:        s.Handler,
+		Handler:        s.ownHandler,
 		ErrorHandler:   s.badRequest,
 		ReadBufferSize: 16 << 10, // also the limit of a header, and so of a JSONP request
 		ReadTimeout:    s.cfg.ReadTimeout,

@@ -94,7 +94,7 @@ func TestQueueLimit(t *testing.T) {
 func TestAskingWithoutListening(t *testing.T) {
 	server, client := net.Pipe()
 	defer client.Close()
-	k := newSocket(server, false, time.Hour)
+	k := newSocket(testServer(t, time.Hour), server, false, false)
 	frame := make([]byte, replyLimit)
 	k.send(frame)
 	k.send(frame)
@@ -117,9 +117,7 @@ func TestAskingWithoutListening(t *testing.T) {
 		}
 	}
 	receive(t, "the end of the throttling", free)
-	go client.Read(buf)
 	k.abort()
-	k.shut(false)
 }
 
 // Two publishes of one publisher arrive in their order at every subscriber, over

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/park"
 )
 
 const (
-	// replyLimit is how many bytes of replies may wait on a socket before its
-	// reader stops reading: a client that asks without listening is slowed down
-	// to the pace at which it listens.
+	// replyLimit is how many bytes of replies may wait on a socket before nothing
+	// more is read from it: a client that asks without listening is slowed down to
+	// the pace at which it listens.
 	replyLimit = 256 << 10
 	// writeChunk is about how much goes into one write.
 	writeChunk = 64 << 10
@@ -20,35 +21,67 @@ const (
 	closeGrace = time.Second
 )
 
-// socket is a WebSocket as the sessions see it: a writer that takes the messages
-// of its session and the replies to its client, messages first, and puts them on
-// the wire. The writer is a goroutine that exists only while there is something
-// to write.
+// socket is a WebSocket as the sessions see it: the messages of its session and
+// the replies to its client leave here, messages first.
 //
-// The lock order is session, then socket; the writer holds neither while it
-// writes.
+// Where connections can be parked (see [park.Set.Conn]) a socket on which nothing
+// moves has no goroutine, no buffer and no timer: the set tells it when something
+// can be read, and a goroutine reads until nothing is there; what is to be written
+// is written by the flusher, without waiting for the client. A connection that has
+// no room for it makes the socket stall: the rest stays leased from the session
+// until the set tells that there is room.
+//
+// Otherwise (TLS, or not Linux) a goroutine reads, and another one, which exists
+// only while there is something to write, writes. Both ways share everything but
+// the calls that read and write.
+//
+// The lock order is session, then socket; neither is held while something is
+// written.
 type socket struct {
 	// fixed after construction
+	srv     *Server
 	conn    net.Conn
+	raw     *park.Conn // nil: goroutines wait
 	deflate bool
-	timeout time.Duration // see pace
+	plain   bool          // not opened by a web page: may be a peer
+	over    chan struct{} // closed at the end; nil: nobody waits for it
+
+	// owned by the reader, which is one goroutine at a time
+	in decoder
 
 	mu sync.Mutex
 	// guarded by mu
-	session    *session // whose messages are written here
-	replies    [][]byte // frames
-	replyBytes int      // of those that have not left
-	pong       []byte   // the answer to the newest ping, a frame; nil when it has left
-	writing    bool     // the writer exists
-	again      bool     // something came since the writer last looked
-	closing    []byte   // the close frame, once it is decided; sent last
-	dead       bool     // nothing can be written any more
-	idle       sync.Cond
+	session *session  // whose messages are written here
+	heard   time.Time // when the client sent its last whole frame
+
+	// what waits to be written
+	replies []byte // frames
+	unsent  int    // bytes of replies, of which some may be in the hands of the writer
+	pong    []byte // the answer to the newest ping, a frame; nil when it has left
+	closing []byte // the close frame, once it is decided; sent last
+	again   bool   // something came since the writer last looked
+
+	stalled *flight       // what the connection has no room for; nil: not stalled
+	timer   *time.Timer   // runs while stalled, and while the client's close frame is awaited
+	ease    chan struct{} // the reading goroutine waits for the replies to leave
+
+	writing  bool // the writer is at work, or about to be
+	reading  bool // the reader is
+	hungUp   bool // the client's end of stream is to be read
+	breaking bool // the end, at once: the writer is to give up
+	retired  bool // the session moved away: the writer is to give up in the middle of a frame
+	dead     bool // nothing is written any more
+	deaf     bool // nothing is read any more
+	garbled  bool // what the client sends is not taken for frames any more
+	gone     bool // the end has begun
 }
 
-func newSocket(conn net.Conn, deflate bool, timeout time.Duration) *socket {
-	k := &socket{conn: conn, deflate: deflate, timeout: timeout}
-	k.idle.L = &k.mu
+func newSocket(s *Server, conn net.Conn, deflate, plain bool) *socket {
+	k := &socket{
+		srv: s, conn: conn, deflate: deflate, plain: plain, heard: time.Now(),
+		in: decoder{limit: s.cfg.MaxMessageSize, deflate: deflate},
+	}
+	k.raw, _ = s.watch.Conn(conn)
 	return k
 }
 
@@ -58,6 +91,9 @@ func (k *socket) attach(s *session) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.session = s
+	if k.stalled != nil {
+		k.resumeLocked()
+	}
 }
 
 // attached is that session.
@@ -76,9 +112,21 @@ func (k *socket) wake() {
 
 func (k *socket) wakeLocked() {
 	k.again = true
-	if !k.writing && !k.dead {
-		k.writing = true
-		go k.write()
+	if k.stalled == nil && !k.dead {
+		k.resumeLocked()
+	}
+}
+
+// resumeLocked sets the writer to work.
+func (k *socket) resumeLocked() {
+	if k.writing {
+		return
+	}
+	k.writing = true
+	if k.raw != nil {
+		k.srv.flush.schedule(k)
+	} else {
+		go k.run()
 	}
 }
 
@@ -101,15 +149,18 @@ func (k *socket) send(frame []byte) {
 	if k.dead || k.closing != nil {
 		return
 	}
-	k.replies = append(k.replies, frame)
-	k.replyBytes += len(frame)
+	if k.replies == nil {
+		k.replies = frame
+	} else {
+		k.replies = append(k.replies, frame...)
+	}
+	k.unsent += len(frame)
 	k.wakeLocked()
 }
 
 // ponged queues the answer to a ping, instead of one that has not left yet: only
 // the newest ping needs one (RFC 6455, section 5.5.3). So whoever pings and does
-// not read fills nothing; the reader, which handles pings on its way to the next
-// message, is not to be throttled there.
+// not read fills nothing.
 func (k *socket) ponged(frame []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -136,21 +187,52 @@ func (k *socket) closeLocked(code int, reason string) {
 	k.wakeLocked()
 }
 
-// retire ends the connection because the session moved to another one. A write
-// that is blocked gives up now: the client has left this connection.
+// retire ends the connection because the session moved to another one. A frame of
+// which a part has left is given up now: the client has left this connection.
 func (k *socket) retire() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.session = nil
+	k.session, k.retired = nil, true
 	k.closeLocked(closeNormal, "session moved")
 	k.interruptLocked()
 }
 
-// interruptLocked makes a write that is on its way fail. The writer sets its
-// deadline under the same lock, so it is not undone for what is on its way.
+// abort ends the connection at once.
+func (k *socket) abort() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.abortLocked()
+}
+
+func (k *socket) abortLocked() {
+	k.breaking = true
+	k.deafenLocked()
+	k.interruptLocked()
+	k.resumeLocked()
+}
+
+// interruptLocked makes a write that waits for the client give up. A writing
+// goroutine sets its deadline under the same lock, so it is not undone for what
+// is on its way.
 func (k *socket) interruptLocked() {
-	if k.writing && !k.dead {
+	switch {
+	case k.dead:
+	case k.stalled != nil:
+		k.resumeLocked()
+	case k.raw == nil && k.writing:
 		k.conn.SetWriteDeadline(past)
+	}
+}
+
+// deafenLocked ends the reading. What is read already may still be in work.
+func (k *socket) deafenLocked() {
+	k.deaf = true
+	if k.raw == nil {
+		k.conn.SetReadDeadline(past)
+	}
+	if k.ease != nil {
+		close(k.ease)
+		k.ease = nil
 	}
 }
 
@@ -163,49 +245,4 @@ func (k *socket) ended() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.dead || k.closing != nil
-}
-
-// throttle waits until few replies wait.
-func (k *socket) throttle() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for k.replyBytes > replyLimit && !k.dead {
-		k.idle.Wait()
-	}
-}
-
-// shut makes the socket dead and returns when its writer has ended. grace lets
-// the writer finish first, within its deadlines.
-func (k *socket) shut(grace bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !grace {
-		k.interruptLocked()
-		k.dead = true
-	}
-	for k.writing {
-		k.idle.Wait()
-	}
-	k.dead = true
-	k.idle.Broadcast()
-}
-
-// abort ends the connection at once, from outside of its reader.
-func (k *socket) abort() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.interruptLocked()
-	k.dead = true
-	k.conn.SetReadDeadline(past)
-	k.idle.Broadcast()
-}
-
-// expect gives the client some more time to send something, unless the
-// connection is ending.
-func (k *socket) expect(d time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.dead && k.closing == nil {
-		k.conn.SetReadDeadline(time.Now().Add(d))
-	}
 }

@@ -27,6 +27,11 @@ func TestViolations(t *testing.T) {
 		{"a huge length", "81ff" + "7fffffffffffffff" + "00000000", 1009, RefusedTooLarge},
 		{"a huge length within a text", "018100000000" + "5b" + "80ff" + "8000000000000001" + "00000000", 1009, RefusedTooLarge},
 		{"not decompressible", "c18400000000" + "ffffffff", 1007, RefusedJSON},
+		{"compressed, ending early", "c18300000000" + "0a1000", 1007, RefusedJSON},
+		{"a close frame with a code that is none", "888200000000" + "03ed", 1002, RefusedFrame},
+		{"a reserved opcode", "838000000000", 1002, RefusedFrame},
+		{"a ping in pieces", "098000000000", 1002, RefusedFrame},
+		{"a continuation that says it is compressed", "018000000000" + "c08000000000", 1002, RefusedFrame},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := startTCP(t, nil)
@@ -46,6 +51,7 @@ func TestViolations(t *testing.T) {
 			if len(got) < 4 || got[0] != finBit|opClose || uint16(got[2])<<8|uint16(got[3]) != c.code || len(got) != 2+int(got[1]) {
 				t.Errorf("got %q", got)
 			}
+			conn.Close()
 			eventually(t, "the socket gone", func() bool { return len(f.sockets()) == 0 })
 			sum := 0.0
 			for _, why := range []Refusal{RefusedFrame, RefusedTooLarge, RefusedJSON} {

@@ -1,126 +1,87 @@
 package comet
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/fasthttp/websocket"
-	"github.com/klauspost/compress/flate"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"github.com/halleycomet/halley/bayeux"
 )
 
-// noBuffers is never drawn from: frames are written by this package. It keeps the
-// library from holding a write buffer per connection.
-var noBuffers = &sync.Pool{}
-
 // upgrade makes a WebSocket of the request, on any path below Path. (CometD takes
-// the exact path only; clients that append the message type would fail there.)
+// the exact path only; clients that append the message type would fail there.) The
+// library negotiates; the frames are this package's own.
 func (s *Server) upgrade(ctx *fasthttp.RequestCtx, plain bool) {
 	upgrader := websocket.FastHTTPUpgrader{
-		ReadBufferSize:    1024,
-		WriteBufferPool:   noBuffers,
 		EnableCompression: s.cfg.Compression,
 		CheckOrigin:       func(*fasthttp.RequestCtx) bool { return true }, // was checked
 		Error: func(ctx *fasthttp.RequestCtx, _ int, err error) {
 			s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, err.Error())
 		},
 	}
-	deflate := false // written by the handler of the request, read afterwards by that of the socket
-	err := upgrader.Upgrade(ctx, func(conn *websocket.Conn) { s.serveSocket(conn, deflate, plain) })
-	deflate = err == nil && len(ctx.Response.Header.Peek("Sec-WebSocket-Extensions")) > 0
-}
-
-// serveSocket reads a WebSocket until it ends.
-func (s *Server) serveSocket(conn *websocket.Conn, deflate, plain bool) {
-	k := newSocket(conn.NetConn(), deflate, s.cfg.WriteTimeout)
-	defer conn.Close()
-	if !s.sessions.addSocket(k) {
-		k.close(closeGoingAway, "leaving")
-		k.shut(true)
+	if upgrader.Upgrade(ctx, nil) != nil {
 		return
 	}
-	defer s.sessions.removeSocket(k)
-	conn.SetReadLimit(int64(s.cfg.MaxMessageSize))
-	conn.SetPingHandler(func(data string) error { k.ponged(pongFrame(data)); return nil })
-	conn.SetCloseHandler(func(code int, _ string) error {
-		if code == websocket.CloseNoStatusReceived {
-			code = 0
-		}
-		k.close(code, "")
-		return nil
-	})
-	err := s.readSocket(conn, k, plain)
-	if session := k.attached(); session != nil {
-		session.unbind(k)
-	}
-	switch {
-	case k.ended(): // and was counted, if it was refused
-	case errors.Is(err, websocket.ErrReadLimit):
-		s.refused(RefusedTooLarge)
-		// Only for a length that is no length; otherwise the library has done it,
-		// and does not do it twice.
-		_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(closeTooLarge, ""), time.Now().Add(closeGrace))
-	case isViolation(err):
-		s.refused(RefusedFrame, zap.Error(err))
-	}
-	// A close frame, ours or the answer to the client's, still leaves.
-	k.shut(k.ended())
+	deflate, kept := len(ctx.Response.Header.Peek("Sec-WebSocket-Extensions")) > 0, s.kept(ctx)
+	ctx.Hijack(func(conn net.Conn) { s.serveSocket(conn, deflate, plain, kept) })
 }
 
-func (s *Server) readSocket(conn *websocket.Conn, k *socket, plain bool) error {
+// inOwnServer is the key of a user value that marks the requests of a server whose
+// settings are ours.
+type inOwnServer struct{}
+
+// ownHandler is the handler of such a server.
+func (s *Server) ownHandler(ctx *fasthttp.RequestCtx) {
+	ctx.SetUserValue(inOwnServer{}, true)
+	s.Handler(ctx)
+}
+
+// kept tells whether closing a hijacked connection is ours. In a server with other
+// settings it is closed when the hijack handler returns.
+func (s *Server) kept(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(inOwnServer{}) != nil }
+
+// serveSocket makes a socket of a connection whose upgrade has been answered. It
+// returns at once when closing the connection is ours (kept), and when the socket
+// has ended otherwise.
+func (s *Server) serveSocket(conn net.Conn, deflate, plain, kept bool) {
+	first := buffered(conn, conn.SetReadDeadline)
 	for {
-		k.throttle()
-		k.expect(s.cfg.SocketIdleTimeout)
-		kind, r, err := conn.NextReader()
-		if err != nil {
-			return err
+		wrapped, ok := conn.(interface{ UnsafeConn() net.Conn })
+		if !ok {
+			break
 		}
-		if k.ended() {
-			continue // until the client's close frame, or the end of its time
-		}
-		if kind != websocket.TextMessage {
-			s.refuseFrame(k, RefusedBinary, closeUnsupported, "binary messages are not supported")
-			continue
-		}
-		if err := s.readFrame(r, k, plain); err != nil {
-			return err
-		}
+		conn = wrapped.UnsafeConn()
+	}
+	k := newSocket(s, conn, deflate, plain)
+	if !s.sessions.addSocket(k) {
+		conn.SetWriteDeadline(time.Now().Add(closeGrace))
+		conn.Write(closeFrame(closeGoingAway, "leaving"))
+		conn.Close()
+		return
+	}
+	var over chan struct{}
+	if !kept {
+		over = make(chan struct{})
+		k.over = over
+	}
+	k.reading = true
+	k.begin(first)
+	if over != nil {
+		<-over
 	}
 }
 
-var frames = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// readFrame reads one message of the WebSocket and handles what it holds. The
-// limit is enforced again, since the library's is about the compressed form.
-func (s *Server) readFrame(r io.Reader, k *socket, plain bool) error {
-	buf := frames.Get().(*bytes.Buffer)
-	buf.Reset()
-	defer frames.Put(buf)
-	n, err := buf.ReadFrom(io.LimitReader(r, int64(s.cfg.MaxMessageSize)+1))
-	switch {
-	case n > int64(s.cfg.MaxMessageSize):
-		s.refuseFrame(k, RefusedTooLarge, closeTooLarge, "message too large")
-		return nil
-	case err != nil && !isCorrupt(err):
-		return err
-	case err != nil:
-		s.refuseFrame(k, RefusedJSON, closeInvalid, "not decompressible")
-		return nil
-	}
-	messages, err := bayeux.Parse(buf.Bytes())
+// receive handles the text of one message.
+func (s *Server) receive(k *socket, text []byte) {
+	messages, err := bayeux.Parse(text)
 	if err != nil {
 		s.refuseFrame(k, refusalOf(err), closeInvalid, "not a list of messages")
-		return nil
+		return
 	}
-	s.frame(messages, k, plain)
-	return nil
+	s.frame(messages, k, k.plain)
 }
 
 // frame handles the messages of one frame. The socket serves the session of the
@@ -178,24 +139,4 @@ func (s *Server) holdOnSocket(x *exchange, c connect) {
 func (s *Server) refuseFrame(k *socket, why Refusal, code int, text string) {
 	s.refused(why, zap.Stringer("remote", k.conn.RemoteAddr()))
 	k.close(code, text)
-}
-
-// isViolation tells bytes that are no WebSocket frames, which the library has
-// answered with a close frame, from a connection that ended.
-func isViolation(err error) bool {
-	var closed *websocket.CloseError
-	return !isNetwork(err) && !errors.As(err, &closed) && !errors.Is(err, io.EOF)
-}
-
-// isCorrupt tells that a message cannot be decompressed.
-func isCorrupt(err error) bool {
-	var input flate.CorruptInputError
-	var fault flate.InternalError
-	return errors.As(err, &input) || errors.As(err, &fault)
-}
-
-func isNetwork(err error) bool {
-	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, websocket.ErrReadLimit) || websocket.IsCloseError(err, websocket.CloseAbnormalClosure)
 }
