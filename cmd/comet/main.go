@@ -4,6 +4,7 @@
 //	comet [serve]  --listen ADDR ...   a comet; see comet serve --help for its settings
 //	comet sub URL CHANNEL...           prints what is published to channels
 //	comet pub URL CHANNEL JSON         publishes one message
+//	comet load URL                     puts a Bayeux server under load, and measures it
 //	comet health URL                   tells by its exit status whether a session can be had
 //	comet config --check FILE          tells every mistake in a configuration
 //	comet config --example             a configuration with every setting
@@ -27,6 +28,13 @@
 // the data of such a line begins after the name that was subscribed to. After a
 // loss of the session the channels are subscribed to anew; what was published
 // in between is not seen. Ctrl-C ends it with status 0.
+//
+// # load
+//
+// See package load for what a run does and counts. The report comes on stdout when it
+// ends, as lines for people or with --json as one JSON object; what goes on meanwhile is told
+// on stderr. It fails when a client was lost, a publish was refused, or a delivery was lost,
+// doubled, out of order or unasked; the report is there all the same.
 //
 // # Exit status
 //
@@ -54,6 +62,7 @@ func program(stdin io.Reader) *cli.Program {
 			serveCommand(),
 			subCommand(),
 			pubCommand(stdin),
+			loadCommand(),
 			healthCommand(),
 		},
 	}

@@ -96,7 +96,6 @@ func TestToolsFailBound(t *testing.T) {
 		{"health: no scheme", []string{"health", "localhost:8080/cometd"}, 2, []string{`"localhost:8080/cometd" is no URL like http://host:port/cometd`}},
 		{"health: nobody there", []string{"health", closed}, 1, []string{"refused"}},
 		{"health: no server of ours", []string{"health", server.URL + "x"}, 1, []string{"404"}},
-		{"load is not here yet", []string{"load", server.URL}, 2, []string{"load"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			begun := time.Now()

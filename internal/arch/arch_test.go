@@ -28,20 +28,22 @@ var arrows = map[string][]string{
 	"internal/arch":  {},
 	"internal/admin": {"internal/cli"},
 	"internal/node":  {"bayeux", "cluster", "internal/cli"},
+	"internal/load":  {"bayeux"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
 	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/sticky"},
-	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/node", "internal/sticky"},
+	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky"},
 }
 
 // given lists who may import the libraries on which the project stands.
 var given = map[string][]string{
-	"github.com/hashicorp/memberlist": {"cluster"},
-	"github.com/fasthttp/websocket":   {"comet", "balancer", "bayeux/client"},
-	"github.com/valyala/fasthttp":     {"comet", "balancer", "internal/origins", "internal/demo"},
-	"github.com/goccy/go-yaml":        {"internal/cli"},
-	"github.com/spf13/pflag":          {"internal/cli"},
-	"github.com/tidwall/gjson":        {"bayeux"},
-	"github.com/cespare/xxhash/v2":    {"balancer"},
+	"github.com/hashicorp/memberlist":         {"cluster"},
+	"github.com/fasthttp/websocket":           {"comet", "balancer", "bayeux/client", "internal/load"},
+	"github.com/valyala/fasthttp":             {"comet", "balancer", "internal/origins", "internal/demo", "internal/load"},
+	"github.com/goccy/go-yaml":                {"internal/cli"},
+	"github.com/spf13/pflag":                  {"internal/cli"},
+	"github.com/tidwall/gjson":                {"bayeux"},
+	"github.com/cespare/xxhash/v2":            {"balancer"},
+	"github.com/HdrHistogram/hdrhistogram-go": {"internal/load"},
 }
 
 type goPackage struct {

@@ -85,6 +85,11 @@ func (s *Settings) Int(p *int, name, unit, usage string) *Setting {
 	return declare(s, p, name, unit, usage, parseInt, func(v int) string { return fmt.Sprint(v) })
 }
 
+// Float declares a number of the unit.
+func (s *Settings) Float(p *float64, name, unit, usage string) *Setting {
+	return declare(s, p, name, unit, usage, parseFloat, func(v float64) string { return fmt.Sprint(v) })
+}
+
 // Bytes declares a size.
 func (s *Settings) Bytes(p *int, name, usage string) *Setting {
 	return declare(s, p, name, "BYTES", usage, parseBytes, formatBytes)

@@ -26,6 +26,15 @@ func parseInt(text string) (int, error) {
 	return v, nil
 }
 
+// parseFloat takes finite numbers.
+func parseFloat(text string) (float64, error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return v, nil
+}
+
 // parseDuration takes Go's durations and, as Bayeux counts its times, bare
 // milliseconds.
 func parseDuration(text string) (time.Duration, error) {
