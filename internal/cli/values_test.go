@@ -133,3 +133,16 @@ func TestIsLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestParseFloat(t *testing.T) {
+	for text, want := range map[string]float64{"0": 0, "20": 20, "0.5": 0.5, "-1": -1, "1e3": 1000} {
+		if got, err := parseFloat(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "NaN", "Inf", "1e999", "1s"} {
+		if got, err := parseFloat(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
