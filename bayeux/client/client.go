@@ -72,6 +72,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("bayeux client: %w", err)
 	}
 	cfg.Header = cfg.Header.Clone()
+	cfg.TLS = cfg.TLS.Clone()
 	cfg.Transports = slices.Clone(cfg.Transports)
 	c := &Client{
 		cfg:      cfg,

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -46,6 +47,11 @@ type Config struct {
 
 	// Dial opens the TCP connections of both transports. Nil: net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// TLS is the configuration of connections to https and wss URLs: the authorities
+	// to trust, certificates to show. It is copied, and the server's name comes from
+	// the URL unless it is set. Nil: crypto/tls's defaults, the system's authorities.
+	TLS *tls.Config
 
 	// Proxy tells the HTTP proxy of a request, as net/http's Transport wants it.
 	// Default: the environment's. Nil: none.

@@ -184,6 +184,9 @@ func afterDial(err error, openedBefore bool) fallback {
 	if openedBefore || !errors.As(err, &dial) || !dial.reached {
 		return fallbackNone
 	}
+	if IsCertificateError(err) {
+		return fallbackNone // long-polling would meet the same certificate
+	}
 	var status *StatusError
 	if errors.As(err, &status) {
 		switch status.Status {

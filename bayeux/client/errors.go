@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -64,6 +65,14 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("HTTP status %d", e.Status) }
+
+// IsCertificateError tells whether a connection failed because the server's
+// certificate is not trusted, has expired, or is for another name. Trying again helps
+// only when somebody has changed something.
+func IsCertificateError(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	return errors.As(err, &untrusted)
+}
 
 // CloseError is the end of a WebSocket by the server. Code is that of RFC 6455,
 // 7.4, and 1006 when the connection ended without a close frame.

@@ -33,6 +33,7 @@ func (c *Client) newPolling() *polling {
 	t := &http.Transport{
 		DialContext:         dial,
 		Proxy:               c.cfg.Proxy,
+		TLSClientConfig:     c.cfg.TLS.Clone(), // the transport changes it
 		TLSHandshakeTimeout: c.cfg.MaxNetworkDelay,
 		MaxIdleConnsPerHost: 2,
 		IdleConnTimeout:     time.Minute,

@@ -52,6 +52,7 @@ func (c *Client) dialSocket(ctx context.Context) (*socket, error) {
 	d := websocket.Dialer{
 		Proxy:            c.cfg.Proxy,
 		Jar:              c.jar,
+		TLSClientConfig:  c.cfg.TLS,
 		HandshakeTimeout: c.cfg.MaxNetworkDelay,
 		NetDialContext: func(dialing context.Context, network, addr string) (net.Conn, error) {
 			nc, err := dial(dialing, network, addr)

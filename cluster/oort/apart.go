@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/halleycomet/halley/bayeux/client"
 )
 
 // A comet that the configuration names and that is not joined may be one whose URL
@@ -91,9 +93,15 @@ func kindOf(err error) string {
 	return err.Error()
 }
 
-// onRetry keeps why an attempt failed.
+// onRetry keeps why an attempt failed. A certificate that is not trusted mends itself
+// for no link, configured or not, so that is said of each, once for as long as it lasts.
 func (l *link) onRetry(err error) {
 	l.cloud.mu.Lock()
 	defer l.cloud.mu.Unlock()
+	before := client.IsCertificateError(l.failed)
+	if client.IsCertificateError(err) && !before {
+		l.cloud.log.Warn("the certificate of a comet is not trusted, so there is no link to it; tried on",
+			zap.String("url", l.url), zap.Error(err))
+	}
 	l.failed = err
 }

@@ -2,6 +2,7 @@ package oort
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -66,6 +67,10 @@ type Config struct {
 	// Dial opens the TCP connections of the links. Default: a net.Dialer. No HTTP
 	// proxy stands between comets, whatever the environment says.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// TLS is the configuration of links to https and wss URLs: the authorities to
+	// trust. Nil: those of the system.
+	TLS *tls.Config
 
 	// LeaveTimeout bounds the goodbye to the other comets when Run ends. Default 2 s.
 	LeaveTimeout time.Duration

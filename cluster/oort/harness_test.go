@@ -2,6 +2,7 @@ package oort_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -26,12 +27,14 @@ const confirmTimeout = 10 * time.Second
 
 // node is a comet with its cloud, on loopback.
 type node struct {
-	t     *testing.T
-	url   string
-	addr  string
-	comet *comet.Server
-	cloud *oort.Cloud
-	stop  func() // in order: goodbye, then the comet
+	t      *testing.T
+	url    string
+	addr   string
+	scheme string
+	trust  *tls.Config // as its links have it
+	comet  *comet.Server
+	cloud  *oort.Cloud
+	stop   func() // in order: goodbye, then the comet
 }
 
 // plan says how a node differs from the others.
@@ -39,6 +42,7 @@ type plan struct {
 	addr    string // where to listen; default: any port
 	url     string // what the others dial; default: where it listens
 	members oort.Members
+	tls     *tls.Config // of the listener; nil: no TLS
 	change  func(*oort.Config)
 }
 
@@ -51,9 +55,13 @@ func start(t *testing.T, p plan) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, addr: ln.Addr().String()}
+	n := &node{t: t, addr: ln.Addr().String(), scheme: "http"}
+	if p.tls != nil {
+		n.scheme = "https"
+		ln = tls.NewListener(ln, p.tls)
+	}
 	if n.url = p.url; n.url == "" {
-		n.url = "http://" + n.addr + "/cometd"
+		n.url = n.scheme + "://" + n.addr + "/cometd"
 	}
 	ccfg := comet.DefaultConfig()
 	ccfg.Name = n.addr
@@ -68,6 +76,7 @@ func start(t *testing.T, p plan) *node {
 	if p.change != nil {
 		p.change(&cfg)
 	}
+	n.trust = cfg.TLS
 	if n.cloud, err = oort.New(cfg, p.members, n.comet); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +225,8 @@ func (n *node) user(t *testing.T) *user {
 	u := &user{t: t, got: make(chan string, 10000)}
 	ready := make(chan struct{})
 	up := sync.OnceFunc(func() { close(ready) })
-	cfg := client.DefaultConfig("http://" + n.addr + "/cometd")
+	cfg := client.DefaultConfig(n.scheme + "://" + n.addr + "/cometd")
+	cfg.TLS = n.trust
 	cfg.OnConnect = up
 	cfg.OnMessage = func(m *bayeux.Message) { u.got <- m.Channel + " " + string(m.Data) }
 	var err error

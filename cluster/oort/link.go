@@ -170,6 +170,7 @@ func (l *link) clientConfig() client.Config {
 	cfg := client.DefaultConfig(l.url)
 	cfg.Proxy = nil // comets speak to each other directly
 	cfg.Dial = l.cloud.cfg.Dial
+	cfg.TLS = l.cloud.cfg.TLS
 	cfg.MaxNetworkDelay = l.cloud.cfg.MaxNetworkDelay
 	cfg.BackoffMin, cfg.BackoffMax = l.cloud.cfg.MinBackoff, l.cloud.cfg.MaxBackoff
 	cfg.DisconnectTimeout = l.cloud.cfg.LeaveTimeout
