@@ -17,6 +17,7 @@ import (
 	"github.com/halleycomet/halley/internal/cli"
 	"github.com/halleycomet/halley/internal/node"
 	"github.com/halleycomet/halley/internal/sticky"
+	"github.com/halleycomet/halley/internal/tlsfiles"
 )
 
 // process is a comet with everything around it. The parts are made in this order,
@@ -35,12 +36,16 @@ import (
 //	    │
 //	    └─ Sessions ─▶ members: the load that balancers see
 //
+//	  with TLS the listener's certificate comes between 1 and 2
+//
 //	5 admin        health, readiness, metrics of all of them (with --admin only)
 type process struct {
 	set *settings
 	log *zap.Logger
 
 	listeners node.Listeners
+	clients   net.Listener   // listeners.Listen, with TLS where there is a certificate
+	pair      *tlsfiles.Pair // nil without TLS
 	url       string
 	members   *cluster.Cluster // nil without gossip
 	server    *comet.Server
@@ -64,6 +69,9 @@ func assemble(set *settings, log *zap.Logger) (*process, error) {
 
 func (n *process) makeParts() (err error) {
 	if n.listeners, err = n.set.Bind(); err != nil {
+		return err
+	}
+	if err = n.makeSecurity(); err != nil {
 		return err
 	}
 	if n.url, err = ownURL(n.set, n.listeners.Listen.Addr()); err != nil {
@@ -95,6 +103,9 @@ func (n *process) makeCloud() (err error) {
 	}
 	cfg := n.set.oort
 	cfg.URL, cfg.Log = n.url, n.log
+	if cfg.TLS, err = tlsfiles.Client(n.set.security.oortCA); err != nil {
+		return fmt.Errorf("oort-ca-file: %w", err)
+	}
 	cfg.LeaveTimeout = n.set.goodbye(cfg.LeaveTimeout)
 	if cfg.Secret == "" {
 		cfg.Secret = loopbackSecret
@@ -114,6 +125,9 @@ func (n *process) metrics() prometheus.Gatherer {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.server.Collector(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if n.pair != nil {
+		registry.MustRegister(n.pair.Collector())
+	}
 	if n.cloud != nil {
 		registry.MustRegister(n.cloud.Collector())
 	}
@@ -149,5 +163,5 @@ func ownURL(set *settings, bound net.Addr) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("url: cannot be made from listen: %w", err)
 	}
-	return "http://" + addr + set.comet.Path, nil
+	return set.security.scheme() + "://" + addr + set.comet.Path, nil
 }

@@ -27,6 +27,7 @@ func (s *settings) check() error {
 	if s.drain < time.Second {
 		r.Add("drain-timeout", fmt.Errorf("%v is less than a second", s.drain))
 	}
+	s.security.check(r, s.url)
 	s.checkKeys(r)
 	return r.Err()
 }

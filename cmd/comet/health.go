@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"time"
 
 	"github.com/halleycomet/halley/bayeux/client"
@@ -19,9 +20,11 @@ func healthCommand() cli.Command {
 		Brief:   "Makes and ends a session within 3 s; exit status 0 if that worked, else 1.",
 		MinArgs: 1,
 		MaxArgs: 1,
-		Declare: func(*cli.Settings) cli.Action {
-			return cli.Action{Run: func(ctx context.Context, call cli.Call) error {
-				return health(ctx, call.Args[0])
+		Declare: func(s *cli.Settings) cli.Action {
+			var trust trust
+			trust.declare(s)
+			return cli.Action{Check: trust.check, Run: func(ctx context.Context, call cli.Call) error {
+				return health(ctx, call.Args[0], trust.config)
 			}}
 		},
 	}
@@ -29,9 +32,10 @@ func healthCommand() cli.Command {
 
 // health goes the way of every client: handshake, first connect, disconnect. The
 // first failure is the answer.
-func health(ctx context.Context, url string) error {
+func health(ctx context.Context, url string, trusted *tls.Config) error {
 	work := newOnce()
 	cfg := client.DefaultConfig(url)
+	cfg.TLS = trusted
 	cfg.MaxNetworkDelay = healthTimeout
 	cfg.DisconnectTimeout = healthTimeout / 4
 	cfg.OnConnect = func() { work.done(nil) }

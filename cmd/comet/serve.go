@@ -82,7 +82,10 @@ func (n *process) runParts(ctx context.Context) error {
 		}}, linked)
 	}
 	add(part{"announce", n.announce}, linked)
-	add(part{"listen", func(ctx context.Context) error { return n.server.Serve(ctx, n.listeners.Listen) }}, serving)
+	add(part{"listen", func(ctx context.Context) error { return n.server.Serve(ctx, n.clients) }}, serving)
+	for _, p := range n.keepers() {
+		add(p, serving)
+	}
 	if n.admin != nil {
 		add(part{"admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) }}, serving)
 	}

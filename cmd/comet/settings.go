@@ -14,10 +14,11 @@ import (
 // straight into it; the rest is here.
 type settings struct {
 	*node.Settings
-	comet comet.Config
-	oort  oort.Config
-	url   string
-	drain time.Duration
+	comet    comet.Config
+	oort     oort.Config
+	security security
+	url      string
+	drain    time.Duration
 }
 
 func declareServe(s *cli.Settings) *settings {
@@ -34,6 +35,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.List(&set.oort.Channels, "oort-channels", "CHANNEL", "Channels observed on all comets whether or not a client here listens.")
 	s.Duration(&set.drain, "drain-timeout", "Within how long after SIGTERM all clients have been sent away, goodbye has been said and the process has ended.")
 	declareComet(s, &set.comet)
+	declareSecurity(s, &set.security)
 	s.Secret(&set.oort.Secret, "oort-secret", "What all comets of the cloud know, and nobody else.")
 	return set
 }

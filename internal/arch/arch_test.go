@@ -25,13 +25,13 @@ var arrows = map[string][]string{
 	"comet":           {"bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"balancer":        {"cluster", "bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {},
-	"internal/arch":  {},
+	"internal/arch": {}, "internal/reread": {}, "internal/tlstest": {}, "internal/tlsfiles": {"internal/reread"},
 	"internal/admin": {"internal/cli"},
 	"internal/node":  {"bayeux", "cluster", "internal/cli"},
 	"internal/load":  {"bayeux"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
 	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/sticky"},
-	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky"},
+	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
 }
 
 // given lists who may import the libraries on which the project stands.
