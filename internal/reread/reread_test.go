@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,10 +19,12 @@ import (
 type desk struct {
 	t     *testing.T
 	dir   string
-	taken []string
 	files *Files
 	log   *zap.Logger
 	said  *observer.ObservedLogs
+
+	mu    sync.Mutex
+	taken []string
 }
 
 // newDesk takes contents of the form k and k, and nothing else.
@@ -35,6 +38,8 @@ func newDesk(t *testing.T, a, b string) *desk {
 		if string(contents[0]) != string(contents[1]) {
 			return errors.New("they do not match")
 		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		d.taken = append(d.taken, string(contents[0]))
 		return nil
 	}, d.path("a"), d.path("b"))
@@ -53,6 +58,8 @@ func (d *desk) write(name, text string) {
 func (d *desk) check(taken []string, reloads, failures uint64, lines int) {
 	d.t.Helper()
 	r, f := d.files.Counts()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !slices.Equal(d.taken, taken) || r != reloads || f != failures || d.said.Len() != lines {
 		d.t.Errorf("taken %v, %d reloads, %d failures, said %v; want %v, %d, %d, %d lines", d.taken, r, f, d.said.All(), taken, reloads, failures, lines)
 	}
