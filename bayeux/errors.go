@@ -1,5 +1,7 @@
 package bayeux
 
+import "strings"
+
 // Error is the error of an unsuccessful reply: code, arguments and text, parted
 // by colons. The list is closed; the texts are CometD's where CometD has the
 // error, because operators and client code match on them.
@@ -18,6 +20,12 @@ const (
 	ErrorChannelInvalid      Error = "405::channel_invalid"
 	ErrorMessageIDInvalid    Error = "405::message_id_invalid"
 
+	// ErrorInternal: a callback of the program in which the server is embedded
+	// failed. CometD answers HTTP 500 to some of these, and success to others.
+	ErrorInternal Error = "500::internal_error"
+	// ErrorTooManyCalls: more remote calls at once than the server takes.
+	ErrorTooManyCalls Error = "503::too_many_calls"
+
 	// The balancer's own. CometD has no such errors, since it has no balancer.
 
 	// ErrorCometLost: the comet was lost while it had the message; whether it
@@ -35,6 +43,7 @@ const (
 	OperationChannelCreate Operation = "channel_create" // a channel, by a publish
 	OperationSubscribe     Operation = "subscribe"
 	OperationPublish       Operation = "publish"
+	OperationHandshake     Operation = "handshake"
 )
 
 // Reason is why an operation is refused.
@@ -48,7 +57,8 @@ const (
 )
 
 // Denied is the error of a refused operation, as in
-// "403:denied_by_security_policy:subscribe_denied".
+// "403:denied_by_security_policy:subscribe_denied". A colon in the reason becomes a
+// space, since clients take an error apart at its colons.
 func Denied(op Operation, why Reason) Error {
-	return Error("403:" + string(why) + ":" + string(op) + "_denied")
+	return Error("403:" + strings.ReplaceAll(string(why), ":", " ") + ":" + string(op) + "_denied")
 }

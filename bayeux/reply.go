@@ -26,6 +26,9 @@ type Reply struct {
 	Subscription RawJSON
 	Advice       *Advice
 	Ext          RawJSON
+	// Timestamp is when the reply was made, as a text that clients do not read;
+	// left out when empty.
+	Timestamp string
 }
 
 // ReplyTo begins the reply to m: channel, id and subscription are echoed.
@@ -81,6 +84,10 @@ func (r *Reply) AppendJSON(dst []byte) []byte {
 	if r.Ext != "" {
 		dst = append(dst, `,"ext":`...)
 		dst = append(dst, r.Ext...)
+	}
+	if r.Timestamp != "" {
+		dst = append(dst, `,"timestamp":`...)
+		dst = gjson.AppendJSONString(dst, r.Timestamp)
 	}
 	return append(dst, '}')
 }
