@@ -34,7 +34,7 @@ func (r RawJSON) With(key string, value RawJSON) RawJSON {
 		dst = append(dst, ':')
 		dst = append(dst, value...)
 	}
-	return RawJSON(dst)
+	return RawJSON(append(dst, '}'))
 }
 
 // Set changes one top-level field of the message, in the parsed fields and in Raw

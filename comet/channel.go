@@ -125,7 +125,8 @@ func (c *Channel) Publish(from *Session, data any) error {
 		return fmt.Errorf("comet: publish to %s: %w", c.name, err)
 	}
 	m := &Message{Message: in, From: from}
-	if bad := c.srv.publish(c.name, in, func() *Message { return m }, (*session)(from), audience{ordinary: true, peers: true}); bad != "" {
+	see := func(*bayeux.Message) *Message { return m }
+	if bad := c.srv.publish(c.name, in, see, (*session)(from), audience{ordinary: true, peers: true}); bad != "" {
 		return fmt.Errorf("comet: publish to %s: %w (%s)", c.name, ErrDeleted, bad)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -39,15 +40,16 @@ type subscription struct {
 	index   int // in channel.subscribers
 }
 
-// subscribe is idempotent. It returns false when the session has ended.
-func (c *channels) subscribe(s *session, peer bool, name string) bool {
+// subscribe is idempotent: added tells whether the session was no subscriber
+// before. ok is false when it has ended.
+func (c *channels) subscribe(s *session, peer bool, name string) (added, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.unsubscribed {
-		return false
+		return false, false
 	}
 	if _, ok := s.subscriptions[name]; ok {
-		return true
+		return false, true
 	}
 	ch := c.byName[name]
 	if ch == nil {
@@ -69,30 +71,34 @@ func (c *channels) subscribe(s *session, peer bool, name string) bool {
 			c.changes = append(c.changes, interestChange{ch.name, true})
 		}
 	}
-	return true
+	return true, true
 }
 
-// unsubscribe is idempotent too; false means that nobody has subscribed to name.
-func (c *channels) unsubscribe(s *session, name string) bool {
+// unsubscribe is idempotent too: left tells whether the session was a subscriber.
+// exists is false when nobody has subscribed to name.
+func (c *channels) unsubscribe(s *session, name string) (left, exists bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byName[name] == nil {
-		return false
+		return false, false
 	}
-	if sub := s.subscriptions[name]; sub != nil {
+	sub := s.subscriptions[name]
+	if sub != nil {
 		c.removeLocked(sub)
 	}
-	return true
+	return sub != nil, true
 }
 
-// forget ends all subscriptions of a session, for good.
-func (c *channels) forget(s *session) {
+// forget ends all subscriptions of a session, for good, and returns what they were.
+func (c *channels) forget(s *session) (left []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.unsubscribed = true
-	for _, sub := range s.subscriptions {
+	for name, sub := range s.subscriptions {
+		left = append(left, name)
 		c.removeLocked(sub)
 	}
+	return left
 }
 
 func (c *channels) removeLocked(sub *subscription) {
@@ -112,14 +118,18 @@ func (c *channels) removeLocked(sub *subscription) {
 	}
 }
 
-// audience says which kinds of subscribers a message goes to.
-type audience struct{ ordinary, peers bool }
+// audience says which subscribers a message goes to.
+type audience struct {
+	ordinary, peers bool
+	not             *session // who gets none of it, though subscribed
+}
 
 // fanOut puts the message that encode makes, once and only if somebody wants it,
 // into the queue of every subscriber of name in the audience: one copy per
 // session, whatever it subscribed to. It returns the number of copies, and the
-// sessions whose queues are full, which the caller cuts.
-func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (copies int, full []overflow) {
+// sessions whose queues are full, which the caller cuts, and those with extensions
+// of their own, which the caller serves, since these run under no lock.
+func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (copies int, full []overflow, extended []*session) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var out *outgoing
@@ -131,7 +141,11 @@ func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (co
 			continue
 		}
 		for _, sub := range ch.subscribers {
-			if sub.peer && !to.peers || !sub.peer && !to.ordinary || sub.session.subscribedToAny(matched) {
+			if sub.peer && !to.peers || !sub.peer && !to.ordinary || sub.session == to.not || sub.session.subscribedToAny(matched) {
+				continue
+			}
+			if !sub.session.extensions().empty() {
+				extended = append(extended, sub.session)
 				continue
 			}
 			if out == nil {
@@ -145,7 +159,35 @@ func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (co
 		}
 		matched = append(matched, pattern)
 	}
-	return copies, full
+	return copies, full, extended
+}
+
+// has tells whether a channel has subscribers.
+func (c *channels) has(name string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byName[name] != nil
+}
+
+// subscribers are those of exactly this name that are no peers.
+func (c *channels) subscribers(name string) (all []*Session) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if ch := c.byName[name]; ch != nil {
+		for _, sub := range ch.subscribers {
+			if !sub.peer {
+				all = append(all, sub.session.handle())
+			}
+		}
+	}
+	return all
+}
+
+// subscriptionsOf lists what a session has subscribed to, sorted.
+func (c *channels) subscriptionsOf(s *session) []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Sorted(maps.Keys(s.subscriptions))
 }
 
 // overflow is a session whose queue is full.

@@ -207,7 +207,7 @@ func TestPeersEnd(t *testing.T) {
 	wantEvents(t, cloud, "gone true")
 
 	id = f.peer(cloud)
-	f.remove(f.session(id), eventExpire, true, nil)
+	f.remove(f.session(id), eventExpire, true, nil, CauseServer)
 	wantEvents(t, cloud)
 
 	// Dropped by the cloud: told over the socket, and the cloud is not told.

@@ -112,6 +112,22 @@ type Config struct {
 	// for sockets to take what is queued for them. Default 5 s.
 	ShutdownTimeout time.Duration
 
+	// RequestHeaders [request-headers] are the headers of HTTP requests and of the
+	// upgrades of WebSockets that callbacks can read, see [Message.Header]. They are
+	// kept for as long as a socket is open, if a callback is registered when it is
+	// opened. Default Authorization and Cookie.
+	RequestHeaders []string
+
+	// CallTimeout [call-timeout] is how long a remote call may take; then its caller
+	// gets an error, and its context ends. Default 30 s.
+	CallTimeout time.Duration
+
+	// MaxSessionCalls [max-session-calls] and MaxCalls [max-calls] bound the remote
+	// calls that run at once, for one session and for all. One more is refused with
+	// 503::too_many_calls. Default 32 and 1024.
+	MaxSessionCalls int
+	MaxCalls        int
+
 	// Log gets what an operator should know. Default: nothing is logged.
 	Log *zap.Logger
 }
@@ -136,6 +152,10 @@ func DefaultConfig() Config {
 		IdleTimeout:            2 * time.Minute,
 		DrainRate:              1000,
 		ShutdownTimeout:        5 * time.Second,
+		RequestHeaders:         []string{"Authorization", "Cookie"},
+		CallTimeout:            30 * time.Second,
+		MaxSessionCalls:        32,
+		MaxCalls:               1024,
 	}
 }
 
@@ -160,7 +180,7 @@ func (c *Config) Validate() error {
 	}{
 		{"timeout", c.Timeout}, {"max-interval", c.MaxInterval}, {"sweep-period", c.SweepPeriod},
 		{"write-timeout", c.WriteTimeout}, {"read-timeout", c.ReadTimeout}, {"idle-timeout", c.IdleTimeout},
-		{"shutdown-timeout", c.ShutdownTimeout},
+		{"shutdown-timeout", c.ShutdownTimeout}, {"call-timeout", c.CallTimeout},
 	} {
 		if d.value < time.Millisecond {
 			bad(d.setting, "%v is less than a millisecond", d.value)
@@ -179,6 +199,7 @@ func (c *Config) Validate() error {
 		{"max-message-size", c.MaxMessageSize, 512}, {"max-queue", c.MaxQueue, 1},
 		{"max-queue-bytes", c.MaxQueueBytes, c.MaxMessageSize}, {"peer-queue-factor", c.PeerQueueFactor, 1},
 		{"drain-rate", c.DrainRate, 1},
+		{"max-session-calls", c.MaxSessionCalls, 1}, {"max-calls", c.MaxCalls, 1},
 	} {
 		if n.value < n.min {
 			bad(n.setting, "%d is less than %d", n.value, n.min)

@@ -7,7 +7,7 @@ import "github.com/halleycomet/halley/bayeux"
 // on its disconnect when the connect is answered first.
 func (x *exchange) disconnect(reply bayeux.Reply) bayeux.Reply {
 	session := x.session
-	if _, ok := x.srv.remove(session, eventEnd, false, nil); ok {
+	if _, ok := x.srv.remove(session, eventEnd, false, nil, CauseClient); ok {
 		x.after = append(x.after, func() { session.complete(releaseEnded) })
 		x.srv.gone(session, true)
 	}

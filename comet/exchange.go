@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"net"
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
@@ -24,9 +25,12 @@ type exchange struct {
 	// fixed after construction
 	srv       *Server
 	transport transport
-	plain     bool    // neither JSONP nor sent by a web page: may be a peer
-	sock      *socket // nil over HTTP
-	alone     bool    // there is only one message
+	plain     bool // neither JSONP nor sent by a web page: may be a peer
+	remote    net.Addr
+	request   *request      // nil when no callback could ask for it
+	local     *LocalSession // that speaks, nil for a remote client
+	sock      *socket       // nil over HTTP
+	alone     bool          // there is only one message
 
 	// owned by the goroutine that handles the request
 	session  *session // chosen by the first message, as in CometD; nil: unknown
@@ -34,62 +38,105 @@ type exchange struct {
 	connects []connect
 	shook    bool     // a handshake succeeded
 	after    []func() // to be done when the replies are under way
+	current  *Message // the message in work, once a callback has seen it
 }
 
 // connect is a /meta/connect that was accepted. Its reply comes last.
 type connect struct {
-	reply bayeux.Reply
-	hold  time.Duration // how long it may be held; 0: answer at once
+	reply   bayeux.Reply
+	hold    time.Duration // how long it may be held; 0: answer at once
+	message *Message      // for the extensions that see the reply; nil: none do
 }
 
 // handle takes all messages of a request.
 func (x *exchange) handle(messages []bayeux.Message) {
 	for i := range messages {
-		m := &messages[i]
-		reply, held := x.message(m)
+		in := &messages[i]
+		x.current = nil
+		reply, held := x.take(in)
 		if reply.Error != "" {
 			x.srv.stats.errors.WithLabelValues(string(reply.Error)).Inc()
 		}
 		switch {
 		case held != nil:
+			held.message = x.seen()
 			x.connects = append(x.connects, *held)
-		case m.Channel == bayeux.MetaConnect:
-			x.connects = append(x.connects, connect{reply: reply})
+		case in.Channel == bayeux.MetaConnect:
+			x.connects = append(x.connects, connect{reply: reply, message: x.seen()})
 		default:
-			x.replies = append(x.replies, reply)
+			if reply, ok := x.srv.outgoingReply(x.current, x.sender(), reply); ok {
+				x.replies = append(x.replies, reply)
+			}
 		}
 	}
 }
 
-// message handles one message: the checks that come before all others, in
-// CometD's order, then what its channel is for.
-func (x *exchange) message(m *bayeux.Message) (bayeux.Reply, *connect) {
-	reply := bayeux.ReplyTo(m)
-	switch {
-	case m.Channel == "":
-		return reply.Fail(bayeux.ErrorChannelMissing), nil
-	case !bayeux.ValidChannel(m.Channel):
-		return reply.Fail(bayeux.ErrorChannelInvalid), nil
-	case m.HasID && !bayeux.ValidID(m.ID):
-		return reply.Fail(bayeux.ErrorMessageIDInvalid), nil
-	case m.Channel == bayeux.MetaHandshake:
-		return x.handshake(m, reply), nil
-	case x.srv.refuses(x.session), x.session == nil, m.ClientID != x.session.id:
-		return x.unknown(m, reply), nil
-	case m.Channel == bayeux.MetaConnect:
-		return x.connect(m, reply)
-	case !x.session.message():
-		return x.unknown(m, reply), nil
+// seen is the message in work when extensions are to see its reply.
+func (x *exchange) seen() *Message {
+	if !x.extended() {
+		return nil
 	}
-	switch m.Channel {
+	return x.current
+}
+
+// sender is the session of the message in work: in a handshake, the new one.
+func (x *exchange) sender() *session {
+	if x.current != nil && x.current.From != nil {
+		return (*session)(x.current.From)
+	}
+	return x.session
+}
+
+// take handles one message: the checks that come before all others, in CometD's
+// order, then the extensions, then what its channel is for.
+func (x *exchange) take(in *bayeux.Message) (bayeux.Reply, *connect) {
+	reply := bayeux.ReplyTo(in)
+	switch {
+	case in.Channel == "":
+		return reply.Fail(bayeux.ErrorChannelMissing), nil
+	case !bayeux.ValidChannel(in.Channel):
+		return reply.Fail(bayeux.ErrorChannelInvalid), nil
+	case in.HasID && !bayeux.ValidID(in.ID):
+		return reply.Fail(bayeux.ErrorMessageIDInvalid), nil
+	case in.Channel == bayeux.MetaHandshake:
+		return x.handshake(in, reply), nil
+	}
+	if x.extended() {
+		channel := in.Channel
+		var ok bool
+		if reply, ok = x.srv.incoming(x.message(in), x.session, reply); !ok {
+			return reply, nil
+		}
+		if in.Channel != channel && (!bayeux.ValidChannel(in.Channel) || bayeux.KindOf(in.Channel) != bayeux.KindOf(channel)) {
+			return reply.Fail(bayeux.ErrorChannelInvalid), nil
+		}
+	}
+	switch {
+	case x.srv.refuses(x.session), x.session == nil, in.ClientID != x.session.id:
+		return x.unknown(in, reply), nil
+	case in.Channel == bayeux.MetaConnect:
+		return x.connect(in, reply)
+	case !x.session.message():
+		return x.unknown(in, reply), nil
+	}
+	switch in.Channel {
 	case bayeux.MetaSubscribe:
-		return x.subscribe(m, reply), nil
+		return x.subscribe(in, reply), nil
 	case bayeux.MetaUnsubscribe:
-		return x.unsubscribe(m, reply), nil
+		return x.unsubscribe(in, reply), nil
 	case bayeux.MetaDisconnect:
 		return x.disconnect(reply), nil
 	}
-	return x.publish(m, reply), nil
+	return x.publish(in, reply), nil
+}
+
+// extended tells whether extensions see the messages of this exchange: those of
+// other comets they do not.
+func (x *exchange) extended() bool {
+	if x.session != nil && x.session.peer {
+		return false
+	}
+	return !x.srv.extensions.empty() || !x.session.extensions().empty()
 }
 
 // unknown is the reply to a message of no session, or to any while the comet
@@ -98,6 +145,10 @@ func (x *exchange) unknown(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply {
 	reply = reply.Fail(bayeux.ErrorSessionUnknown)
 	if m.Channel == bayeux.MetaConnect {
 		reply.Advice = x.srv.rehandshake()
+		if x.session != nil && x.session.endedByServer() {
+			// An extension ended it just now, and the goodbye goes with this answer.
+			reply.Advice = denied()
+		}
 	}
 	return reply
 }

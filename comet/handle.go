@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 
 	"github.com/halleycomet/halley/bayeux"
 )
@@ -49,10 +48,6 @@ func (h *Session) State() State {
 	defer h.mu.Unlock()
 	return h.state
 }
-
-// Transport is how the client last came: "websocket", "long-polling" or
-// "callback-polling"; "" of a local session.
-func (h *Session) Transport() string { return transport(h.via.Load()).String() }
 
 // RemoteAddr is the address of the connection over which the session was made: that
 // of a balancer or proxy, if there is one. Nil of a local session.
@@ -163,7 +158,6 @@ type extras struct {
 	attributes map[string]any
 	removed    []func(*Session, Cause)
 	cause      Cause // when it has ended
-	calls      calls
 }
 
 // extra makes the extras when they are first needed.
@@ -185,5 +179,3 @@ func (s *session) extensions() *list[Extension] {
 	}
 	return nil
 }
-
-type extrasPointer = atomic.Pointer[extras]

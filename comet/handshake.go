@@ -13,9 +13,9 @@ const oortExt = "org.cometd.oort"
 
 // handshake makes a session. As in CometD nothing in the message matters but ext:
 // an old clientId, versions and connection types are not looked at.
-func (x *exchange) handshake(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply {
+func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Reply {
 	s := x.srv
-	ext := m.ExtField(oortExt)
+	ext := in.ExtField(oortExt)
 	peer := s.cloud != nil && ext != ""
 	if s.leaving.Load() || s.draining.Load() && !peer {
 		return s.deny(reply, RefusedLeaving, s.rehandshake())
@@ -24,16 +24,32 @@ func (x *exchange) handshake(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply
 		return s.deny(reply, RefusedPeerPlain, denied())
 	}
 	session := s.newSession(sticky.NewClientID(s.cfg.Tag), peer)
-	if !s.sessions.add(session) {
+	session.remote = x.remote
+	var m *Message // nil when nobody wants to see it
+	if !peer && (s.observed() || x.local != nil) {
+		m = x.message(in)
+		m.From = session.handle()
+		session.local = x.local
+		var ok bool
+		if reply, ok = s.incoming(m, session, reply); !ok {
+			return reply
+		}
+		if s.policy != nil {
+			if reply, ok = s.admits(m, session, reply); !ok {
+				return reply
+			}
+		}
+	}
+	if session.local == nil && !s.sessions.add(session) {
 		return s.deny(reply, RefusedLeaving, s.rehandshake())
 	}
 	if peer {
 		replyExt, accepted := s.cloud.PeerHandshake(session.id, ext)
 		if replyExt != "" {
-			reply.Ext = `{"` + oortExt + `":` + replyExt + `}`
+			reply.SetExt(oortExt, replyExt)
 		}
 		if !accepted {
-			s.remove(session, eventEnd, true, nil)
+			s.remove(session, eventEnd, true, nil, "")
 			return s.deny(reply, RefusedPeer, denied())
 		}
 	}
@@ -43,6 +59,9 @@ func (x *exchange) handshake(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply
 			old.unbind(x.sock)
 		}
 		session.bind(x.sock)
+	}
+	if m != nil {
+		s.added(session, m)
 	}
 	x.shook = true
 	s.stats.handshakes.Inc()

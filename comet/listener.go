@@ -66,15 +66,13 @@ func (s *Server) removed(session *session, channels []string, why Cause) {
 	for _, channel := range channels {
 		s.unsubscribed(session, channel, nil)
 	}
-	if x := session.extras.Load(); x != nil {
-		x.mu.Lock()
-		callbacks := x.removed
-		x.removed, x.cause = nil, why
-		x.mu.Unlock()
-		x.calls.cancel()
-		for _, f := range callbacks {
-			s.guard("a session listener", func() { f(session.handle(), why) })
-		}
+	x := session.extra()
+	x.mu.Lock()
+	callbacks := x.removed
+	x.removed, x.cause = nil, why
+	x.mu.Unlock()
+	for _, f := range callbacks {
+		s.guard("a session listener", func() { f(session.handle(), why) })
 	}
 	for _, l := range s.sessionListeners.all() {
 		if l.call.Removed != nil {
@@ -98,6 +96,9 @@ func (s *Server) unsubscribed(session *session, channel string, m *Message) {
 		}
 	}
 }
+
+// listened tells whether anybody wants to know of subscriptions to a channel.
+func (s *Server) listened(channel string) bool { return len(s.listenersTo(channel)) > 0 }
 
 // listenersTo are those of the server, then those of the channel.
 func (s *Server) listenersTo(channel string) []*entry[SubscriptionListener] {

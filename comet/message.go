@@ -81,7 +81,11 @@ func (m *Message) withParams(params map[string]string) *Message {
 func (x *exchange) message(m *bayeux.Message) *Message {
 	if x.current == nil || x.current.Message != m {
 		x.current = &Message{Message: m, request: x.request}
-		if x.session != nil && m.ClientID == x.session.id {
+		switch {
+		case x.session == nil || m.ClientID != x.session.id:
+		case x.session.peer:
+			x.current.Forwarded = true
+		default:
 			x.current.From = x.session.handle()
 		}
 	}

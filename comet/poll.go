@@ -15,7 +15,10 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 		s.refuseError(ctx, err)
 		return
 	}
-	x := &exchange{srv: s, transport: t, plain: plain, alone: len(messages) == 1}
+	x := &exchange{
+		srv: s, transport: t, plain: plain, alone: len(messages) == 1,
+		remote: ctx.RemoteAddr(), request: s.requestOf(ctx),
+	}
 	if len(messages) > 0 {
 		if !alone(messages) {
 			s.refuse(ctx, RefusedAlone, fasthttp.StatusBadRequest, "a handshake must be the only message of its request")
@@ -72,7 +75,10 @@ func alone(messages []bayeux.Message) bool {
 // response is made already.
 func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect) (reply bayeux.Reply, messages []*outgoing, ok bool) {
 	if c.reply.Error != "" {
-		return c.reply, nil, true
+		if x.session != nil && x.session.endedByServer() {
+			messages = x.session.take() // the goodbye
+		}
+		return c.reply, messages, true
 	}
 	why := releaseMessages
 	if c.hold > 0 {

@@ -1,6 +1,10 @@
 package comet
 
-import "github.com/halleycomet/halley/bayeux"
+import (
+	"slices"
+
+	"github.com/halleycomet/halley/bayeux"
+)
 
 // publish handles a message on a broadcast or service channel.
 func (x *exchange) publish(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply {
@@ -18,33 +22,98 @@ func (x *exchange) publish(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply {
 		// call needs none.
 		return reply.Fail(bayeux.ErrorDataMissing)
 	}
-	s.stats.publishes.Inc()
-	reply.Successful = true
-	switch {
-	case protected(name):
-		s.cloud.PeerMessage(x.session.id, m)
-	case kind == bayeux.Broadcast:
-		// What comes from a peer stays here: one hop only.
-		s.broadcast(name, m, audience{ordinary: true, peers: !peer})
+	if bad := x.mayReach(m, operation{OperationPublish, name, bayeux.OperationPublish}, bayeux.OperationChannelCreate); bad != "" {
+		return reply.Fail(bad)
 	}
+	s.stats.publishes.Inc()
+	if protected(name) {
+		s.cloud.PeerMessage(x.session.id, m)
+	} else if bad := s.publish(name, m, x.message, x.session, audience{ordinary: true, peers: !peer}); bad != "" {
+		// What comes from a peer stays here: one hop only.
+		return reply.Fail(bad)
+	}
+	reply.Successful = true
 	return reply
 }
 
 // Deliver gives a message that was published at another comet to the local
-// subscribers that are no peers. Its caller keeps the order of one publisher's
-// messages by calling in that order.
+// subscribers that are no peers, and to the listeners here. Its caller keeps the
+// order of one publisher's messages by calling in that order.
 func (s *Server) Deliver(m *bayeux.Message) {
 	name := bayeux.CleanChannel(m.Channel)
 	if bayeux.KindOf(name) != bayeux.Broadcast || bayeux.IsWild(name) || !bayeux.ValidChannel(name) || protected(name) {
 		return
 	}
-	s.broadcast(name, m, audience{ordinary: true})
+	s.publish(name, m, func(m *bayeux.Message) *Message {
+		return &Message{Message: m, Forwarded: true}
+	}, nil, audience{ordinary: true})
 }
 
-func (s *Server) broadcast(name string, m *bayeux.Message, to audience) {
-	copies, full := s.channels.fanOut(name, to, func() *outgoing {
+// publish gives a message to the listeners and then, if it is on a broadcast
+// channel, to the subscribers. see makes of it what callbacks see, if there are any.
+// The error is empty when nobody deleted the message.
+func (s *Server) publish(name string, in *bayeux.Message, see func(*bayeux.Message) *Message, from *session, to audience) bayeux.Error {
+	lazy := false
+	if s.registered.listeners.Load() > 0 {
+		m := see(in)
+		if bad := s.notify(name, m); bad != "" {
+			return bad
+		}
+		lazy = m.Lazy
+	}
+	if bayeux.KindOf(name) != bayeux.Broadcast {
+		return ""
+	}
+	if !s.extensions.empty() && !(from != nil && from.peer) {
+		m := see(in)
+		if !s.outgoingMessage(&s.extensions, nil, m) {
+			return bayeux.ErrorMessageDeleted
+		}
+		lazy = lazy || m.Lazy
+	}
+	flags := s.registered.flagsFor(name)
+	if flags.toPublisher < 0 {
+		to.not = from
+	}
+	flags.lazy = flags.lazy || lazy
+	s.broadcast(name, in, flags, to)
+	return ""
+}
+
+// notify calls the listeners, the widest pattern first.
+func (s *Server) notify(name string, m *Message) bayeux.Error {
+	for _, pattern := range slices.Backward(bayeux.Covering(name)) {
+		for _, l := range s.registered.of(pattern).listeners {
+			pass := false
+			if !s.guard("a listener", func() { pass = l.call(m) }) {
+				return bayeux.ErrorInternal
+			}
+			if !pass {
+				return bayeux.ErrorMessageDeleted
+			}
+		}
+	}
+	return ""
+}
+
+// broadcast gives a message to subscribers. It is encoded once; only those with
+// extensions of their own get an encoding of their own.
+func (s *Server) broadcast(name string, m *bayeux.Message, f flags, to audience) {
+	copies, full, extended := s.channels.fanOut(name, to, func() *outgoing {
 		return &outgoing{json: m.AppendBroadcast(nil)}
 	})
+	for _, session := range extended {
+		own := *m
+		seen := &Message{Message: &own, Lazy: f.lazy}
+		if !s.outgoingMessage(session.extensions(), session.handle(), seen) {
+			continue
+		}
+		if why, ok := session.enqueue(&outgoing{json: own.AppendBroadcast(nil)}); !ok {
+			full = append(full, overflow{session, why})
+			continue
+		}
+		copies++
+	}
 	s.stats.deliveries.Add(float64(copies))
 	for _, o := range full {
 		s.cut(o.session, o.why)

@@ -22,6 +22,7 @@ const (
 	RefusedFrame     Refusal = "frame"               // [1002] not the frames of a WebSocket client
 	RefusedPeerPlain Refusal = "peer_not_plain"      // an Oort handshake with an Origin header or over JSONP
 	RefusedPeer      Refusal = "peer"                // an Oort handshake that the cloud denied
+	RefusedPolicy    Refusal = "policy"              // a handshake that the security policy denied
 	RefusedLeaving   Refusal = "leaving"             // the comet is going away
 	RefusedPanic     Refusal = "panic"               // [500, 1011] a fault of ours
 )

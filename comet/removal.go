@@ -10,16 +10,18 @@ import (
 // The ways in which a session ends, other than by its client.
 
 // remove takes a session out of everything, in this order: no more messages are
-// queued for it, nobody finds it, nobody sends it anything. ok is false when that
-// was done before. Its held connect is left to the caller.
-func (s *Server) remove(session *session, e event, drop bool, goodbye *outgoing) (waiting int, ok bool) {
+// queued for it, nobody finds it, nobody sends it anything, and whoever listens
+// learns why (of other comets nobody does). ok is false when that was done before.
+// Its held connect is left to the caller.
+func (s *Server) remove(session *session, e event, drop bool, goodbye *outgoing, why Cause) (waiting int, ok bool) {
 	if waiting, ok = session.finish(e, drop, goodbye); !ok {
 		return 0, false
 	}
 	s.sessions.remove(session)
-	s.channels.forget(session)
+	left := s.channels.forget(session)
 	if !session.peer { // peers change no interest
 		s.channels.announce(s.cloud)
+		s.removed(session, left, why)
 	}
 	return waiting, true
 }
@@ -34,7 +36,7 @@ func (s *Server) gone(session *session, disconnected bool) {
 // cut ends a session whose queue is full. Its client is told to handshake when it
 // comes next; a socket that it does not read is closed.
 func (s *Server) cut(session *session, why Drop) {
-	waiting, ok := s.remove(session, eventEnd, true, nil)
+	waiting, ok := s.remove(session, eventEnd, true, nil, CauseQueue)
 	if !ok {
 		return
 	}
@@ -72,7 +74,7 @@ func (s *Server) sweep(now time.Time) {
 		if !session.expired(now) {
 			continue
 		}
-		waiting, ok := s.remove(session, eventExpire, true, nil)
+		waiting, ok := s.remove(session, eventExpire, true, nil, CauseExpired)
 		if !ok {
 			continue
 		}
@@ -89,11 +91,13 @@ func (s *Server) sweep(now time.Time) {
 // (as by CometD's ServerSession.disconnect). PeerGone is not called for it. An
 // unknown id is ignored.
 func (s *Server) DropSession(id string) {
-	session := s.sessions.find(id)
-	if session == nil {
-		return
+	if session := s.sessions.find(id); session != nil {
+		s.expel(session)
 	}
-	if _, ok := s.remove(session, eventEnd, false, disconnected); ok {
+}
+
+func (s *Server) expel(session *session) {
+	if _, ok := s.remove(session, eventEnd, false, disconnected, CauseServer); ok {
 		session.complete(releaseEnded)
 	}
 }

@@ -47,7 +47,7 @@ func (s *Server) Leave() { s.leaving.Store(true) }
 
 // refuses tells whether the messages of a session are answered any more.
 func (s *Server) refuses(session *session) bool {
-	return s.left.Load() || s.leaving.Load() && (session == nil || !session.peer)
+	return s.left.Load() || s.leaving.Load() && (session == nil || !session.peer && session.local == nil)
 }
 
 // leave says goodbye to everybody.

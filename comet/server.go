@@ -26,6 +26,13 @@ type Server struct {
 	life     context.Context // ends when the comet leaves
 	endLife  context.CancelFunc
 
+	// by those who build on the comet
+	policy                SecurityPolicy // by SetPolicy
+	extensions            list[Extension]
+	sessionListeners      list[SessionListener]
+	subscriptionListeners list[SubscriptionListener]
+	registered            registrations
+
 	channels channels
 	flush    flusher
 	strange  sparse // of warnings about refused origins

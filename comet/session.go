@@ -1,7 +1,9 @@
 package comet
 
 import (
+	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +15,11 @@ type session struct {
 	id   string
 	peer bool // another comet
 	srv  *Server
+	// remote and local are fixed before anybody else sees the session.
+	remote net.Addr      // of the connection of the handshake
+	local  *LocalSession // whose session it is, nil of a remote client
+
+	extras atomic.Pointer[extras] // nil of most
 
 	// guarded by the channels
 	subscriptions map[string]*subscription
@@ -212,4 +219,14 @@ func (s *session) expired(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.live() && !s.deadline.IsZero() && now.After(s.deadline)
+}
+
+// endedByServer tells that the session was disconnected, and not by its client.
+func (s *session) endedByServer() bool {
+	if x := s.extras.Load(); x != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.cause == CauseServer
+	}
+	return false
 }

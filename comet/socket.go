@@ -44,6 +44,7 @@ type socket struct {
 	raw     *park.Conn // nil: goroutines wait
 	deflate bool
 	plain   bool          // not opened by a web page: may be a peer
+	request *request      // of the upgrade; nil when no callback could ask for it
 	over    chan struct{} // closed at the end; nil: nobody waits for it
 
 	// owned by the reader, which is one goroutine at a time

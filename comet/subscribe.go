@@ -33,7 +33,7 @@ func (x *exchange) subscribe(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply
 		return reply.Fail(bad)
 	}
 	for _, name := range names {
-		if bad := x.subscribeOne(name); bad != "" {
+		if bad := x.subscribeOne(m, name); bad != "" {
 			return reply.Fail(bad)
 		}
 	}
@@ -41,7 +41,7 @@ func (x *exchange) subscribe(m *bayeux.Message, reply bayeux.Reply) bayeux.Reply
 	return reply
 }
 
-func (x *exchange) subscribeOne(name string) bayeux.Error {
+func (x *exchange) subscribeOne(m *bayeux.Message, name string) bayeux.Error {
 	s, peer := x.srv, x.session.peer
 	switch kind := bayeux.KindOf(name); {
 	case kind == bayeux.Meta && meta[name]:
@@ -50,15 +50,23 @@ func (x *exchange) subscribeOne(name string) bayeux.Error {
 		return bayeux.Denied(bayeux.OperationCreate, bayeux.ReasonPolicy)
 	case protected(name) && !peer:
 		return bayeux.Denied(bayeux.OperationSubscribe, bayeux.ReasonNotGranting)
-	case kind == bayeux.Service:
-		return "" // allowed, and of no effect: service messages are not fanned out
 	}
-	if !s.channels.subscribe(x.session, peer, name) {
+	if bad := x.mayReach(m, operation{OperationSubscribe, name, bayeux.OperationSubscribe}, bayeux.OperationCreate); bad != "" {
+		return bad
+	}
+	if bayeux.KindOf(name) == bayeux.Service {
+		return "" // of no effect: service messages are not fanned out
+	}
+	added, ok := s.channels.subscribe(x.session, peer, name)
+	if !ok {
 		return bayeux.ErrorSubscribeFailed
 	}
 	s.channels.announce(s.cloud)
 	if s.cloud != nil && !peer {
 		s.cloud.Confirmed(s.life, name)
+	}
+	if added && !peer && s.listened(name) {
+		s.subscribed(x.session, name, x.message(m))
 	}
 	return ""
 }
@@ -76,8 +84,14 @@ func (x *exchange) unsubscribe(m *bayeux.Message, reply bayeux.Reply) bayeux.Rep
 		case meta[name]:
 			return reply.Fail(bayeux.ErrorUnsubscribeFailed)
 		case kind == bayeux.Service:
-		case !x.srv.channels.unsubscribe(x.session, name):
-			return reply.Fail(bayeux.ErrorChannelMissing)
+		default:
+			left, exists := x.srv.channels.unsubscribe(x.session, name)
+			switch {
+			case !exists && !x.srv.registered.knows(name):
+				return reply.Fail(bayeux.ErrorChannelMissing)
+			case left && !x.session.peer && x.srv.listened(name):
+				x.srv.unsubscribed(x.session, name, x.message(m))
+			}
 		}
 	}
 	reply.Successful = true

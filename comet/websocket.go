@@ -25,8 +25,9 @@ func (s *Server) upgrade(ctx *fasthttp.RequestCtx, plain bool) {
 	if upgrader.Upgrade(ctx, nil) != nil {
 		return
 	}
+	from := s.requestOf(ctx)
 	deflate, kept := len(ctx.Response.Header.Peek("Sec-WebSocket-Extensions")) > 0, s.kept(ctx)
-	ctx.Hijack(func(conn net.Conn) { s.serveSocket(conn, deflate, plain, kept) })
+	ctx.Hijack(func(conn net.Conn) { s.serveSocket(conn, deflate, plain, kept, from) })
 }
 
 // inOwnServer is the key of a user value that marks the requests of a server whose
@@ -46,7 +47,7 @@ func (s *Server) kept(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(inOw
 // serveSocket makes a socket of a connection whose upgrade has been answered. It
 // returns at once when closing the connection is ours (kept), and when the socket
 // has ended otherwise.
-func (s *Server) serveSocket(conn net.Conn, deflate, plain, kept bool) {
+func (s *Server) serveSocket(conn net.Conn, deflate, plain, kept bool, from *request) {
 	first := buffered(conn, conn.SetReadDeadline)
 	for {
 		wrapped, ok := conn.(interface{ UnsafeConn() net.Conn })
@@ -56,6 +57,7 @@ func (s *Server) serveSocket(conn net.Conn, deflate, plain, kept bool) {
 		conn = wrapped.UnsafeConn()
 	}
 	k := newSocket(s, conn, deflate, plain)
+	k.request = from
 	if !s.sessions.addSocket(k) {
 		conn.SetWriteDeadline(time.Now().Add(closeGrace))
 		conn.Write(closeFrame(closeGoingAway, "leaving"))
@@ -99,7 +101,10 @@ func (s *Server) frame(messages []bayeux.Message, k *socket, plain bool) {
 		s.refuseFrame(k, RefusedAlone, closePolicy, "a handshake must be alone")
 		return
 	}
-	x := &exchange{srv: s, transport: webSocket, plain: plain, sock: k, alone: len(messages) == 1}
+	x := &exchange{
+		srv: s, transport: webSocket, plain: plain, sock: k, alone: len(messages) == 1,
+		remote: k.conn.RemoteAddr(), request: k.request,
+	}
 	if len(messages) > 0 && messages[0].Channel != bayeux.MetaHandshake {
 		x.session = s.sessions.find(messages[0].ClientID)
 	}
