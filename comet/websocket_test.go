@@ -38,12 +38,13 @@ func TestSocket(t *testing.T) {
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"9","advice":{"timeout":20}}]`)
 	mustBe(t, c.hear(), `[{"id":"9","channel":"/meta/connect","successful":true,`+advised+`}]`)
 
-	// The disconnect's reply comes before that of the held connect.
+	// The disconnect's reply comes after that of the held connect: only then does
+	// CometD's JavaScript client close its socket.
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"10"}]`)
 	f.waitHeld(c.id)
 	c.say(`[{"channel":"/meta/disconnect","clientId":"%","id":"11"}]`)
-	mustBe(t, c.hear(), `[{"id":"11","channel":"/meta/disconnect","successful":true}]`)
 	mustBe(t, c.hear(), `[{"id":"10","channel":"/meta/connect","successful":true,"advice":{"reconnect":"none","interval":0,"timeout":20000}}]`)
+	mustBe(t, c.hear(), `[{"id":"11","channel":"/meta/disconnect","successful":true}]`)
 
 	// The socket stays, and may begin another session.
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"12"}]`)

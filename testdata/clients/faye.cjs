@@ -7,7 +7,7 @@
 module.exports = function (library, opts, emit) {
     // Faye waits five seconds before it tries again, unless the application says otherwise.
     const client = new library.Client(opts.url, {retry: 0.5});
-    const order = ['websocket', 'eventsource', 'long-polling', 'cross-origin-long-polling', 'callback-polling'];
+    const order = ['websocket', 'long-polling', 'callback-polling'];
     for (const name of order.slice(0, order.indexOf(opts.transport))) {
         client.disable(name);
     }

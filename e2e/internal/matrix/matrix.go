@@ -20,6 +20,9 @@ type Kind struct {
 	HasAck bool
 	// Comet are further flags of its comet.
 	Comet []string
+	// Probes is how many requests the client makes, with each session, for what the comet has
+	// not announced and refuses.
+	Probes float64
 }
 
 // atOnce bounds the scenarios that run at the same time. They mostly wait: for the second

@@ -32,6 +32,8 @@ type Options struct {
 	// URL is the Bayeux endpoint; Transport is one of those above; Local is the address
 	// that its connections leave from, which the Java client and a tab do not choose.
 	URL, Transport, Local string
+	// Page is the origin of a tab's page, by default that of the URL.
+	Page string
 	// Ack registers CometD's extension for acknowledged messages.
 	Ack bool
 }
@@ -41,6 +43,9 @@ func (o Options) Name() string {
 	name := o.Project + "-" + o.Transport
 	if o.Ack {
 		name += "-ack"
+	}
+	if o.Page != "" {
+		name += "-cross-origin"
 	}
 	if o.Local != "" {
 		name += "-" + o.Local

@@ -3,20 +3,13 @@
 // far it came; ends with status 1 on the first thing that is not so.
 //
 //   node drive.mjs BASE-URL websocket|long-polling [FOLDER FOR SCREENSHOTS]
-//
-// CHROMIUM names the browser, by default /usr/bin/chromium.
-import { chromium } from 'playwright-core';
 import { join } from 'node:path';
+import { launch } from './chromium.mjs';
 
 const [base, transport, shots] = process.argv.slice(2);
 const patience = 20_000;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-  headless: true,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 
 function step(name, facts = {}) {
   console.log(JSON.stringify({ step: name, ...facts }));
