@@ -32,6 +32,7 @@ var projects = map[string]*project{
 	"node5":       ofNode(),
 	"faye":        ofNode(),
 	"fleet":       ofNode(),
+	"reference":   ofNode(),
 	"browser":     ofNode(),
 	"java-oort":   ofJava("OortNode"),
 	"java-client": ofJava("Client"),
