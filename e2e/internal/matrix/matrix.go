@@ -23,6 +23,8 @@ type Kind struct {
 	// Probes is how many requests the client makes, with each session, for what the comet has
 	// not announced and refuses.
 	Probes float64
+	// GivesUp says that it has no transport left when a handshake meets a closed port.
+	GivesUp bool
 }
 
 // atOnce bounds the scenarios that run at the same time. They mostly wait: for the second
