@@ -34,7 +34,7 @@ func TestValidateNamesAll(t *testing.T) {
 	for _, want := range []string{
 		"path:", `"http://a.example:80" is listed twice`, `"https://b": has scheme`, `"10.0.0.1:80": is no URL like http://host:port`, `"http://c/cometd": has a path`, "place:", "keys:",
 		"trusted-proxies:", "origins:", "check-interval:", "recheck-interval:", "check-timeout:", "fall:", "rise:", "handshake-rate:",
-		"cookie-name:", "cookie-domain:", "cookie-path:", "cookie-same-site:", "cookie-partitioned:",
+		"browser-cookie-name:", "browser-cookie-domain:", "browser-cookie-path:", "browser-cookie-same-site:", "browser-cookie-partitioned:",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is missing in:\n%v", want, err)

@@ -52,7 +52,7 @@ func DefaultCookie() Cookie {
 func (c *Cookie) Validate() error {
 	var errs []error
 	bad := func(setting, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("cookie-"+setting+": "+format, args...))
+		errs = append(errs, fmt.Errorf("browser-cookie-"+setting+": "+format, args...))
 	}
 	if c.Name == "" || strings.IndexFunc(c.Name, notToken) >= 0 {
 		bad("name", "%q is not a cookie name", c.Name)
@@ -67,13 +67,13 @@ func (c *Cookie) Validate() error {
 	case "", "lax", "strict":
 	case "none":
 		if !c.Secure {
-			bad("same-site", "None needs cookie-secure: browsers drop the cookie otherwise")
+			bad("same-site", "None needs browser-cookie-secure: browsers drop the cookie otherwise")
 		}
 	default:
 		bad("same-site", "%q is none of Lax, Strict, None", c.SameSite)
 	}
 	if c.Partitioned && !c.Secure {
-		bad("partitioned", "needs cookie-secure: browsers drop the cookie otherwise")
+		bad("partitioned", "needs browser-cookie-secure: browsers drop the cookie otherwise")
 	}
 	return errors.Join(errs...)
 }

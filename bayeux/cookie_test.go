@@ -27,7 +27,7 @@ func TestSetCookie(t *testing.T) {
 func TestMistakesInACookie(t *testing.T) {
 	c := Cookie{Name: "a b", Domain: "a;b", Path: "x", SameSite: "none", Partitioned: true}
 	err := c.Validate()
-	for _, setting := range []string{"cookie-name", "cookie-domain", "cookie-path", "cookie-same-site", "cookie-partitioned"} {
+	for _, setting := range []string{"browser-cookie-name", "browser-cookie-domain", "browser-cookie-path", "browser-cookie-same-site", "browser-cookie-partitioned"} {
 		if err == nil || !strings.Contains(err.Error(), setting+": ") {
 			t.Errorf("%v says nothing of %s", err, setting)
 		}

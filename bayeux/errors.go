@@ -54,6 +54,9 @@ const (
 	ReasonPolicy Reason = "denied_by_security_policy"
 	// ReasonNotGranting: the channel has authorizers, and none granted.
 	ReasonNotGranting Reason = "denied_by_not_granting"
+	// ReasonLimit: the session has as many subscriptions, or the server as many
+	// channels, as it may. (CometD limits neither.)
+	ReasonLimit Reason = "denied_by_limit"
 )
 
 // Denied is the error of a refused operation, as in

@@ -54,11 +54,42 @@ var (
 	ErrNotMessages = errors.New("neither a message nor an array of messages")
 	// ErrDuplicateField means that a protocol field stands twice in one message.
 	ErrDuplicateField = errors.New("duplicate field")
+	// ErrTooDeep means that objects and arrays are nested deeper than MaxDepth.
+	ErrTooDeep = errors.New("nested too deeply")
 )
+
+// MaxDepth is how deeply arrays and objects may be nested, the array of messages
+// included. Whoever gets a message parses it again, often by recursion.
+const MaxDepth = 128
+
+// tooDeep tells whether JSON is nested deeper than MaxDepth, without recursion. Of
+// what is no JSON it may say anything.
+func tooDeep(body []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '[' || c == '{':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
+}
 
 // Parse reads the messages of one request, answer or WebSocket frame. An empty
 // array gives no messages and no error. The result does not alias body.
 func Parse(body []byte) ([]Message, error) {
+	if tooDeep(body) {
+		return nil, ErrTooDeep
+	}
 	if !utf8.Valid(body) || !json.Valid(body) {
 		return nil, ErrSyntax
 	}

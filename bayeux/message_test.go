@@ -53,7 +53,7 @@ func TestParseBodies(t *testing.T) {
 		{"clientId twice", `{"clientId":"a","clientId":"b"}`, 0, ErrDuplicateField},
 		{"clientId twice, once escaped", `{"clientId":"a","client\u0049d":"b"}`, 0, ErrDuplicateField},
 		{"unknown field twice", `{"x":1,"x":2}`, 1, nil},
-		{"too deep", strings.Repeat("[", 20000) + strings.Repeat("]", 20000), 0, ErrSyntax},
+		{"too deep", strings.Repeat("[", 20000) + strings.Repeat("]", 20000), 0, ErrTooDeep},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			msgs, err := Parse([]byte(tc.body))

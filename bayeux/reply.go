@@ -29,6 +29,8 @@ type Reply struct {
 	// Timestamp is when the reply was made, as a text that clients do not read;
 	// left out when empty.
 	Timestamp string
+	// XMessages is how many messages follow a handshake reply; left out when 0.
+	XMessages int
 }
 
 // ReplyTo begins the reply to m: channel, id and subscription are echoed.
@@ -80,6 +82,10 @@ func (r *Reply) AppendJSON(dst []byte) []byte {
 	if r.Advice != nil {
 		dst = append(dst, `,"advice":`...)
 		dst = r.Advice.AppendJSON(dst)
+	}
+	if r.XMessages > 0 {
+		dst = append(dst, `,"x-messages":`...)
+		dst = strconv.AppendInt(dst, int64(r.XMessages), 10)
 	}
 	if r.Ext != "" {
 		dst = append(dst, `,"ext":`...)

@@ -19,6 +19,7 @@ func (s *session) bind(k *socket) {
 			s.releaseLocked(releaseReplaced)
 		}
 		s.sock.retire()
+		s.leaveSocketLocked()
 	}
 	s.sock = k
 	k.attach(s)
@@ -33,15 +34,23 @@ func (s *session) unbind(k *socket) {
 	if s.sock != k {
 		return
 	}
-	s.sock = nil
+	s.leaveSocketLocked()
 	k.attach(nil)
 	if s.hold != nil && s.hold.sock == k {
 		s.releaseLocked(releaseHangup)
 	}
 	if s.deadline.IsZero() && s.hold == nil {
-		s.deadline = time.Now().Add(s.lifetime())
+		s.deadline = time.Now().Add(s.lifetimeLocked())
 	}
 	s.kickLocked()
+}
+
+// leaveSocketLocked forgets the socket, and the replies that it has not sent.
+func (s *session) leaveSocketLocked() {
+	s.sock = nil
+	if p := s.parcel; p != nil {
+		p.forgetReplies(p.leased, len(p.waiting))
+	}
 }
 
 // lease hands what may leave now to the writer of k, appended to into, until
@@ -49,23 +58,48 @@ func (s *session) unbind(k *socket) {
 func (s *session) lease(k *socket, into []*outgoing) []*outgoing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sock != k || !s.queue.ready() {
-		return into
+	switch {
+	case s.sock != k || s.parcel.busy() || s.queue.leased > 0:
+	case s.parcel.ready():
+		s.parcel.lessee = k
+		return s.lendLocked(&s.parcel.queue, into)
+	case !s.connectOnly && s.urgentLocked():
+		s.calmLocked()
+		return s.lendLocked(&s.queue, into)
 	}
-	return s.queue.lease(into)
+	return into
+}
+
+func (s *session) lendLocked(q *queue, into []*outgoing) []*outgoing {
+	if n := s.srv.cfg.WebSocketMessagesPerFrame; n != 1 {
+		q.join(n)
+	}
+	return q.lease(into)
 }
 
 // left takes the first sent messages, which have left, off a lease.
 func (s *session) left(sent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue.left(sent)
+	if s.parcel.busy() {
+		s.parcel.left(sent)
+	} else {
+		s.queue.left(sent)
+	}
 }
 
 // settle ends a lease, of which the first sent messages have left.
 func (s *session) settle(sent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue.settle(sent)
+	if p := s.parcel; p.busy() {
+		rest := p.leased - sent
+		if p.settle(sent); p.lessee != s.sock {
+			p.forgetReplies(0, rest)
+		}
+	} else {
+		s.queue.settle(sent)
+	}
+	s.accountLocked()
 	s.kickLocked()
 }

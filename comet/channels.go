@@ -16,6 +16,9 @@ import (
 // under the read lock, so nobody gets a message after the reply to its
 // unsubscribe.
 type channels struct {
+	// fixed after construction
+	limits channelLimits
+
 	interest interest // has a lock of its own
 
 	mu sync.RWMutex
@@ -23,6 +26,12 @@ type channels struct {
 	byName map[string]*channel
 	// changes of interest that the cloud has not been told yet
 	changes []interestChange
+}
+
+// channelLimits bound what clients can make grow; peers are not limited. 0: no limit.
+type channelLimits struct {
+	perSession int // subscriptions
+	channels   int // in all
 }
 
 // channel is a name or pattern and its subscribers, in no order.
@@ -40,18 +49,25 @@ type subscription struct {
 	index   int // in channel.subscribers
 }
 
-// subscribe is idempotent: added tells whether the session was no subscriber
-// before. ok is false when it has ended.
-func (c *channels) subscribe(s *session, peer bool, name string) (added, ok bool) {
+// subscribe is idempotent: added tells whether the session was no subscriber before.
+// It returns an error when the session has ended, or one of the limits would be
+// exceeded.
+func (c *channels) subscribe(s *session, peer bool, name string) (added bool, bad bayeux.Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.unsubscribed {
-		return false, false
+		return false, bayeux.ErrorSubscribeFailed
 	}
 	if _, ok := s.subscriptions[name]; ok {
-		return false, true
+		return false, ""
+	}
+	if n := c.limits.perSession; n > 0 && !peer && len(s.subscriptions) >= n {
+		return false, bayeux.Denied(bayeux.OperationSubscribe, bayeux.ReasonLimit)
 	}
 	ch := c.byName[name]
+	if n := c.limits.channels; ch == nil && n > 0 && !peer && len(c.byName) >= n {
+		return false, bayeux.Denied(bayeux.OperationCreate, bayeux.ReasonLimit)
+	}
 	if ch == nil {
 		name = strings.Clone(name) // not a piece of a whole request
 		ch = &channel{name: name}
@@ -71,7 +87,7 @@ func (c *channels) subscribe(s *session, peer bool, name string) (added, ok bool
 			c.changes = append(c.changes, interestChange{ch.name, true})
 		}
 	}
-	return true, true
+	return true, ""
 }
 
 // unsubscribe is idempotent too: left tells whether the session was a subscriber.

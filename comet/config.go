@@ -1,15 +1,12 @@
 package comet
 
 import (
-	"errors"
-	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/halleycomet/halley/bayeux"
-	"github.com/halleycomet/halley/internal/origins"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
@@ -31,6 +28,11 @@ type Config struct {
 	// below it is the same endpoint. Default "/cometd".
 	Path string
 
+	// AllowedTransports [allowed-transports] are the transports that are accepted, in
+	// the order in which handshake replies announce them: "websocket", "long-polling",
+	// "callback-polling". Default all three, in this order.
+	AllowedTransports []string
+
 	// Timeout [timeout] is how long a /meta/connect is held. A client may ask
 	// for less, not for more. Default 20 s, as CometD 8.
 	Timeout time.Duration
@@ -43,6 +45,21 @@ type Config struct {
 	// beyond Interval; after that it expires. Default 10 s, as CometD.
 	MaxInterval time.Duration
 
+	// MaxProcessing [max-processing] is how long a session lives without any message
+	// of its client while its connect is in work or held. It must exceed Timeout.
+	// Default 0: for as long as that takes (CometD's -1).
+	MaxProcessing time.Duration
+
+	// MaxLazyTimeout [max-lazy-timeout] is how long a lazy message waits at most for
+	// others to leave with, where its channel has no time of its own. Default 5 s, as
+	// CometD. 0: lazy messages leave at once.
+	MaxLazyTimeout time.Duration
+
+	// LazyChannels [lazy-channels] are broadcast channels and patterns whose messages
+	// are lazy, each with a time of its own if it is followed by it: "/news/**",
+	// "/ticks=500ms". Default none. (In CometD it is the application that says so.)
+	LazyChannels []string
+
 	// HandshakeReconnect [handshake-reconnect] puts maxInterval into the advice,
 	// with which clients that were away too long handshake by themselves. Off by
 	// default, as in CometD.
@@ -52,28 +69,96 @@ type Config struct {
 	// Default 997 ms, as CometD.
 	SweepPeriod time.Duration
 
+	// BroadcastToPublisher [broadcast-to-publisher] lets a publisher that has
+	// subscribed get its own messages. Default on, as in CometD.
+	BroadcastToPublisher bool
+
+	// MetaConnectDeliverOnly [meta-connect-deliver-only] lets messages leave with the
+	// replies to connects only, also over WebSocket, which makes one order of all that
+	// a client gets. Default off, as in CometD. (Always so over callback-polling, and
+	// for a session with the ack extension.)
+	MetaConnectDeliverOnly bool
+
+	// AllowMessageDeliveryDuringHandshake [allow-message-delivery-during-handshake]
+	// sends what is queued for a session while it is made right behind the reply to
+	// its handshake, which then has their number as x-messages. Default off, as in
+	// CometD: it leaves with the first connect.
+	AllowMessageDeliveryDuringHandshake bool
+
+	// AckExtension [ack-extension] offers the extension of acknowledged messages to
+	// clients that ask for it. Default on. (In CometD an application adds it.)
+	AckExtension bool
+
+	// ValidateMessageFields [validate-message-fields] refuses message ids that are not
+	// made of letters and digits. Default on, as in CometD. (Channel names are always
+	// checked: the other comets of a cloud would refuse them.)
+	ValidateMessageFields bool
+
 	// MaxMessageSize [max-message-size] bounds the body of a request, the
 	// message parameters of a GET, and a WebSocket message, also when it is
 	// decompressed. Bytes; default 64 KiB.
 	MaxMessageSize int
 
 	// MaxQueue [max-queue] and MaxQueueBytes [max-queue-bytes] bound what waits
-	// for one session, in messages and in bytes. A session over either limit is
-	// cut: its client learns with 402 that it missed something, which a gap in
-	// the stream would not tell it. Default 5000 and 4 MiB. (CometD has no
-	// limit unless a listener enforces one.)
+	// for one session, in messages and in bytes; what was sent and not acknowledged
+	// waits. Default 5000 and 4 MiB. (CometD has no limit unless a listener enforces
+	// one.)
 	MaxQueue      int
 	MaxQueueBytes int
 
-	// PeerQueueFactor [peer-queue-factor] is by how much both limits are larger
-	// for the sessions of other comets, which carry the traffic of many clients.
+	// MaxTotalQueueBytes [max-total-queue-bytes] bounds what waits in all sessions,
+	// beyond the first 4 KiB of each. A message that waits for many counts for each,
+	// although it is kept once. Default 1 GiB.
+	MaxTotalQueueBytes int
+
+	// FullQueue [full-queue] is what happens when a message finds no room: "cut", the
+	// default, ends the session, whose client learns with 402 that it missed something,
+	// which a gap in the stream would not tell it; "drop" drops the message. (A session
+	// with the ack extension is always cut.)
+	FullQueue FullQueue
+
+	// PeerQueueFactor [peer-queue-factor] is by how much the limits of a session are
+	// larger for the sessions of other comets, which carry the traffic of many clients.
 	// Default 16.
 	PeerQueueFactor int
 
-	// DuplicateConnectStatus [duplicate-connect-status] is the HTTP status of a
-	// held /meta/connect that a newer one of the same session replaced. Default
-	// 500, at least 400: CometD's duplicateMetaConnectHttpResponseCode.
-	DuplicateConnectStatus int
+	// MaxSessions [max-sessions] is how many clients may have a session; more are
+	// refused, with advice to try again after 5 s. Default 0: no limit.
+	MaxSessions int
+
+	// MaxSubscriptions [max-subscriptions] is how many channels and patterns one
+	// session may subscribe to, MaxChannels [max-channels] how many there may be with
+	// subscribers. More are denied: 403:denied_by_limit. Default 1000 and 200,000; 0: no
+	// limit. Other comets are not limited.
+	MaxSubscriptions int
+	MaxChannels      int
+
+	// MaxSessionsPerBrowser [max-sessions-per-browser] is how many connects are held
+	// at once for one value of the browser cookie, on each HTTP transport; further ones
+	// are answered at once, with advice to poll in MultiSessionInterval
+	// [multi-session-interval], until there is room. Clients without the cookie are not
+	// limited. Negative: no limit. 0: with the cookie none is held. Default 1 and 2 s,
+	// as CometD. An interval of 0 refuses them, with advice none.
+	MaxSessionsPerBrowser int
+	MultiSessionInterval  time.Duration
+
+	// TrustClientSession [trust-client-session] lets whoever knows a clientId speak for
+	// it, also with another browser cookie or none. Default on, unlike CometD, where
+	// clients without cookies fail. Off, a request over HTTP needs the cookie that its
+	// handshake had or got; a session of WebSocket cannot be used over HTTP then.
+	TrustClientSession bool
+
+	// DuplicateMetaConnectHTTPResponseCode
+	// [duplicate-meta-connect-http-response-code] is the HTTP status of a held
+	// /meta/connect that a newer one of the same session replaced. Default 500, as
+	// CometD; at least 400.
+	DuplicateMetaConnectHTTPResponseCode int
+
+	// CallbackParameter [callback-parameter] is the parameter of a GET that names the
+	// JSONP callback, CallbackParameterMaxLength [callback-parameter-max-length] how
+	// long that name may be, at most 64 characters. Default "jsonp" and 64, as CometD.
+	CallbackParameter          string
+	CallbackParameterMaxLength int
 
 	// Origins [origins] are the web origins that may use this comet, over HTTP
 	// and WebSocket alike: "https://a.example", "https://*.a.example", or "*"
@@ -83,20 +168,36 @@ type Config struct {
 	// Cookie holds the name and attributes of the cookie that pins a browser.
 	Cookie bayeux.Cookie
 
-	// Compression [compression] lets WebSocket clients negotiate
-	// permessage-deflate; only large frames are compressed then. Default on.
-	Compression bool
+	// WebSocketProtocol [ws-protocol] is the subprotocol that a WebSocket must offer;
+	// others are refused. Empty, the default: none is needed, and what is offered is
+	// ignored, as in CometD.
+	WebSocketProtocol string
+
+	// WebSocketPermessageDeflate [ws-enable-extension-permessage-deflate] lets WebSocket
+	// clients negotiate permessage-deflate; only large frames are compressed then.
+	// Default on.
+	WebSocketPermessageDeflate bool
+
+	// WebSocketMessagesPerFrame [ws-messages-per-frame] is how many messages go into one
+	// frame; 0 or less: all that wait. Default 1, as CometD: such frames are made once
+	// for all subscribers.
+	WebSocketMessagesPerFrame int
+
+	// WebSocketIdleTimeout [ws-idle-timeout] closes a WebSocket on which nothing
+	// came in for so long. Default 5 minutes, as Jetty under CometD; it must
+	// exceed Timeout.
+	WebSocketIdleTimeout time.Duration
+
+	// RequireHandshakePerConnection [ws-require-handshake-per-connection] refuses a
+	// clientId on another WebSocket than that of its handshake, with 402. Default off,
+	// as in CometD: a client comes back on a new socket without a handshake.
+	RequireHandshakePerConnection bool
 
 	// WriteTimeout [write-timeout] is the time in which a client must take what is
 	// written to it, or 64 KiB of that; otherwise its connection is closed. The
 	// session and its queue stay, for the next connection. Over HTTP it does not run
 	// while a connect is held. Default 10 s.
 	WriteTimeout time.Duration
-
-	// SocketIdleTimeout [socket-idle-timeout] closes a WebSocket on which nothing
-	// came in for so long. Default 5 minutes, as Jetty under CometD; it must
-	// exceed Timeout.
-	SocketIdleTimeout time.Duration
 
 	// ReadTimeout [read-timeout] is how long a request may take to come in, and
 	// IdleTimeout [idle-timeout] how long a connection is kept between requests.
@@ -135,82 +236,58 @@ type Config struct {
 // DefaultConfig is a configuration that lacks only its Name.
 func DefaultConfig() Config {
 	return Config{
-		Path:                   "/cometd",
-		Timeout:                20 * time.Second,
-		MaxInterval:            10 * time.Second,
-		SweepPeriod:            997 * time.Millisecond,
-		MaxMessageSize:         64 << 10,
-		MaxQueue:               5000,
-		MaxQueueBytes:          4 << 20,
-		PeerQueueFactor:        16,
-		DuplicateConnectStatus: 500,
-		Cookie:                 bayeux.DefaultCookie(),
-		Compression:            true,
-		WriteTimeout:           10 * time.Second,
-		SocketIdleTimeout:      5 * time.Minute,
-		ReadTimeout:            30 * time.Second,
-		IdleTimeout:            2 * time.Minute,
-		DrainRate:              1000,
-		ShutdownTimeout:        5 * time.Second,
-		RequestHeaders:         []string{"Authorization", "Cookie"},
-		CallTimeout:            30 * time.Second,
-		MaxSessionCalls:        32,
-		MaxCalls:               1024,
+		Path:                                 "/cometd",
+		AllowedTransports:                    []string{"websocket", "long-polling", "callback-polling"},
+		MaxLazyTimeout:                       5 * time.Second,
+		BroadcastToPublisher:                 true,
+		AckExtension:                         true,
+		ValidateMessageFields:                true,
+		MaxTotalQueueBytes:                   1 << 30,
+		FullQueue:                            FullQueueCut,
+		MaxSubscriptions:                     1000,
+		MaxChannels:                          200_000,
+		MaxSessionsPerBrowser:                1,
+		MultiSessionInterval:                 2 * time.Second,
+		TrustClientSession:                   true,
+		DuplicateMetaConnectHTTPResponseCode: 500,
+		CallbackParameter:                    "jsonp",
+		CallbackParameterMaxLength:           bayeux.MaxCallbackLen,
+		WebSocketPermessageDeflate:           true,
+		WebSocketMessagesPerFrame:            1,
+		WebSocketIdleTimeout:                 5 * time.Minute,
+		Timeout:                              20 * time.Second,
+		MaxInterval:                          10 * time.Second,
+		SweepPeriod:                          997 * time.Millisecond,
+		MaxMessageSize:                       64 << 10,
+		MaxQueue:                             5000,
+		MaxQueueBytes:                        4 << 20,
+		PeerQueueFactor:                      16,
+		Cookie:                               bayeux.DefaultCookie(),
+		WriteTimeout:                         10 * time.Second,
+		ReadTimeout:                          30 * time.Second,
+		IdleTimeout:                          2 * time.Minute,
+		DrainRate:                            1000,
+		ShutdownTimeout:                      5 * time.Second,
+		RequestHeaders:                       []string{"Authorization", "Cookie"},
+		CallTimeout:                          30 * time.Second,
+		MaxSessionCalls:                      32,
+		MaxCalls:                             1024,
 	}
 }
 
-// Validate reports all mistakes at once, each beginning with its setting.
-func (c *Config) Validate() error {
-	var errs []error
-	bad := func(setting, format string, args ...any) {
-		errs = append(errs, fmt.Errorf(setting+": "+format, args...))
+// FullQueue is what happens when a message finds no room in a queue.
+type FullQueue string
+
+const (
+	FullQueueCut  FullQueue = "cut"  // the session ends
+	FullQueueDrop FullQueue = "drop" // the message is dropped
+)
+
+func (c *Config) allows(t transport) bool { return slices.Contains(c.AllowedTransports, t.String()) }
+
+func (c *Config) subprotocols() []string {
+	if c.WebSocketProtocol == "" {
+		return nil
 	}
-	if c.Name == "" {
-		bad("name", "is missing")
-	}
-	if c.Tag != "" && !c.Tag.Valid() {
-		bad("tag", "%q is not %d letters and digits", c.Tag, sticky.TagLen)
-	}
-	if !strings.HasPrefix(c.Path, "/") || c.Path != "/" && strings.HasSuffix(c.Path, "/") || strings.ContainsAny(c.Path, "?#% ") {
-		bad("path", "%q is not a path like /cometd", c.Path)
-	}
-	for _, d := range []struct {
-		setting string
-		value   time.Duration
-	}{
-		{"timeout", c.Timeout}, {"max-interval", c.MaxInterval}, {"sweep-period", c.SweepPeriod},
-		{"write-timeout", c.WriteTimeout}, {"read-timeout", c.ReadTimeout}, {"idle-timeout", c.IdleTimeout},
-		{"shutdown-timeout", c.ShutdownTimeout}, {"call-timeout", c.CallTimeout},
-	} {
-		if d.value < time.Millisecond {
-			bad(d.setting, "%v is less than a millisecond", d.value)
-		}
-	}
-	if c.Interval < 0 {
-		bad("interval", "%v is negative", c.Interval)
-	}
-	if c.SocketIdleTimeout <= c.Timeout {
-		bad("socket-idle-timeout", "%v does not exceed timeout %v", c.SocketIdleTimeout, c.Timeout)
-	}
-	for _, n := range []struct {
-		setting    string
-		value, min int
-	}{
-		{"max-message-size", c.MaxMessageSize, 512}, {"max-queue", c.MaxQueue, 1},
-		{"max-queue-bytes", c.MaxQueueBytes, c.MaxMessageSize}, {"peer-queue-factor", c.PeerQueueFactor, 1},
-		{"drain-rate", c.DrainRate, 1},
-		{"max-session-calls", c.MaxSessionCalls, 1}, {"max-calls", c.MaxCalls, 1},
-	} {
-		if n.value < n.min {
-			bad(n.setting, "%d is less than %d", n.value, n.min)
-		}
-	}
-	if c.DuplicateConnectStatus < 400 || c.DuplicateConnectStatus > 599 {
-		bad("duplicate-connect-status", "%d is not between 400 and 599", c.DuplicateConnectStatus)
-	}
-	if _, err := origins.Parse(c.Origins); err != nil {
-		bad("origins", "%w", err)
-	}
-	errs = append(errs, c.Cookie.Validate())
-	return errors.Join(errs...)
+	return []string{c.WebSocketProtocol}
 }

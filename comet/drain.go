@@ -151,11 +151,9 @@ func (s *session) askable() bool {
 	return s.parting == asked && (s.hold != nil || s.sock != nil) && s.settledLocked()
 }
 
-// tell is for a connect that is being answered: whether the answer tells the client
-// to go.
-func (s *session) tell() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// tellLocked is for a connect that is being answered: whether the answer tells the
+// client to go.
+func (s *session) tellLocked() bool {
 	if s.parting == asked && s.settledLocked() {
 		s.parting = told
 	}
@@ -164,25 +162,17 @@ func (s *session) tell() bool {
 
 // settledLocked tells whether all that the client was sent is known to have arrived,
 // or is not asked for.
-func (s *session) settledLocked() bool { return true }
+func (s *session) settledLocked() bool {
+	return s.acks == nil || len(s.acks.sent) == 0 && len(s.queue.waiting) == 0
+}
 
 // parted tells whether nothing is to be waited for.
 func (s *session) parted(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.parting == asked && s.hold == nil && s.sock == nil && s.batch == 0 && len(s.queue.waiting) == 0 &&
-		s.settledLocked() && !s.deadline.IsZero() && now.Sub(s.deadline.Add(-s.lifetime())) > drainGrace {
+		s.settledLocked() && !s.deadline.IsZero() && now.Sub(s.deadline.Add(-s.lifetimeLocked())) > drainGrace {
 		s.parting = told
 	}
 	return s.parting == told || !s.state.live()
-}
-
-// expiry is why messages are lost when the session expires.
-func (s *session) expiry() Drop {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.parting == told {
-		return DropLeaving
-	}
-	return DropExpired
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/halleycomet/halley/bayeux"
 )
 
 // drained runs Drain in the background; what it returns comes on the channel.
@@ -118,7 +120,7 @@ func TestDrainKeepsItsRate(t *testing.T) {
 		for range 50 {
 			h, released := newPoll()
 			session := shake(t, s)
-			session.connect(nil, 0)
+			session.connect(polled)
 			if !session.arm(h, time.Hour) {
 				t.Fatal("not held")
 			}
@@ -151,7 +153,7 @@ func TestDrainIsInTime(t *testing.T) {
 		for range 100 {
 			h, _ := newPoll()
 			session := shake(t, s)
-			session.connect(nil, 0)
+			session.connect(polled)
 			session.arm(h, time.Hour)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -166,8 +168,8 @@ func TestDrainIsInTime(t *testing.T) {
 func TestDrainPassesOverTheSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Server) {
 		session := shake(t, s)
-		session.connect(nil, 0)
-		session.answered(true)
+		session.connect(polled)
+		session.answerPoll(bayeux.Reply{}, releaseMessages)
 		began := time.Now()
 		if n := s.Drain(t.Context()); n != 0 {
 			t.Errorf("%d are left", n)

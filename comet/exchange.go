@@ -8,7 +8,7 @@ import (
 )
 
 // transport is how a request came.
-type transport int
+type transport uint8
 
 const (
 	longPolling transport = iota
@@ -16,8 +16,9 @@ const (
 	webSocket
 )
 
-// connectionTypes is what handshake replies announce, in CometD's order.
-var connectionTypes = []string{"websocket", "long-polling", "callback-polling"}
+var transportNames = [...]string{"long-polling", "callback-polling", "websocket"}
+
+func (t transport) String() string { return name(transportNames[:], int(t)) }
 
 // exchange is one HTTP request or WebSocket frame while its messages are handled,
 // in their order and one after the other.
@@ -31,14 +32,17 @@ type exchange struct {
 	local     *LocalSession // that speaks, nil for a remote client
 	sock      *socket       // nil over HTTP
 	alone     bool          // there is only one message
+	cookie    string        // the value of the browser cookie; empty over WebSocket
 
 	// owned by the goroutine that handles the request
 	session  *session // chosen by the first message, as in CometD; nil: unknown
 	replies  []bayeux.Reply
 	connects []connect
-	shook    bool     // a handshake succeeded
-	after    []func() // to be done when the replies are under way
-	current  *Message // the message in work, once a callback has seen it
+	shook    bool        // a handshake succeeded
+	minted   string      // the cookie that its client is to have, if it brought none
+	greeting []*outgoing // what goes with the reply to a handshake
+	after    []func()    // to be done when the replies are under way
+	current  *Message    // the message in work, once a callback has seen it
 }
 
 // connect is a /meta/connect that was accepted. Its reply comes last.
@@ -54,6 +58,9 @@ func (x *exchange) handle(messages []bayeux.Message) {
 		in := &messages[i]
 		x.current = nil
 		reply, held := x.take(in)
+		if x.session != nil && x.session.acknowledged() && reply.Ext == "" && bayeux.KindOf(in.Channel) == bayeux.Meta && in.Channel != bayeux.MetaConnect {
+			reply.Ext = "{}" // as CometD's extension, whose clients may look for it
+		}
 		if reply.Error != "" {
 			x.srv.stats.errors.WithLabelValues(string(reply.Error)).Inc()
 		}
@@ -96,7 +103,7 @@ func (x *exchange) take(in *bayeux.Message) (bayeux.Reply, *connect) {
 		return reply.Fail(bayeux.ErrorChannelMissing), nil
 	case !bayeux.ValidChannel(in.Channel):
 		return reply.Fail(bayeux.ErrorChannelInvalid), nil
-	case in.HasID && !bayeux.ValidID(in.ID):
+	case in.HasID && x.srv.cfg.ValidateMessageFields && !bayeux.ValidID(in.ID):
 		return reply.Fail(bayeux.ErrorMessageIDInvalid), nil
 	case in.Channel == bayeux.MetaHandshake:
 		return x.handshake(in, reply), nil

@@ -44,6 +44,9 @@ func say(t *testing.T, s *Server, session *session, messages string) *exchange {
 	return x
 }
 
+// polled is a connect over HTTP that asks for nothing.
+var polled = arrival{timeout: -1, interval: -1}
+
 // newPoll is a connect that could be held, and what becomes of it.
 func newPoll() (*hold, <-chan release) {
 	released := make(chan release, 1)
@@ -69,11 +72,11 @@ func TestExpiry(t *testing.T) {
 		{"after a connect", func(t *testing.T, s *Server, session *session) {
 			time.Sleep(5 * time.Second)
 			say(t, s, session, `[{"channel":"/meta/connect"}]`)
-			session.answered(true)
+			session.answerPoll(bayeux.Reply{}, releaseMessages)
 		}, 10 * time.Second},
 		{"with an interval that the client asked for", func(t *testing.T, s *Server, session *session) {
 			say(t, s, session, `[{"channel":"/meta/connect","advice":{"interval":3000}}]`)
-			session.answered(true)
+			session.answerPoll(bayeux.Reply{}, releaseMessages)
 		}, 13 * time.Second},
 		{"after another message", func(t *testing.T, s *Server, session *session) {
 			time.Sleep(8 * time.Second)

@@ -60,6 +60,10 @@ func (h *Session) Subscriptions() []string { return h.srv.channels.subscriptions
 // ErrEnded is what is returned about a session that has ended.
 var ErrEnded = errors.New("the session has ended")
 
+// ErrFull is what is returned about a message for which the session had no room, where
+// such messages are dropped (Config.FullQueue).
+var ErrFull = errors.New("the queue of the session is full")
+
 // Deliver puts a message into the queue of the session, whether it has subscribed
 // to channel or not. data is as for [Channel.Publish]. Extensions see it.
 func (h *Session) Deliver(channel string, data any) error {
@@ -82,9 +86,12 @@ func (h *Session) deliver(m *Message) error {
 		return fmt.Errorf("comet: deliver: %w", ErrDeleted)
 	}
 	h.srv.stats.deliveries.Inc()
-	if why, ok := s.enqueue(&outgoing{json: []byte(m.Raw)}); !ok {
-		h.srv.cut(s, why)
-		return fmt.Errorf("comet: deliver: %w", ErrEnded)
+	lazy := flags{lazy: m.Lazy}.wait(h.srv.cfg.MaxLazyTimeout)
+	if why, ok := s.enqueue(&outgoing{json: []byte(m.Raw), lazy: lazy}); !ok {
+		if h.srv.overflow(s, why) {
+			return fmt.Errorf("comet: deliver: %w", ErrEnded)
+		}
+		return fmt.Errorf("comet: deliver: %w", ErrFull)
 	}
 	return nil
 }

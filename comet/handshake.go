@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/halleycomet/halley/bayeux"
@@ -10,6 +12,9 @@ import (
 // oortExt is the key under which comets of a cloud introduce themselves
 // (CometD's Oort.EXT_OORT_FIELD).
 const oortExt = "org.cometd.oort"
+
+// fullInterval is when a client may handshake again that found no room.
+const fullInterval = 5 * time.Second
 
 // handshake makes a session. As in CometD nothing in the message matters but ext:
 // an old clientId, versions and connection types are not looked at.
@@ -22,6 +27,11 @@ func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Repl
 	}
 	if peer && !x.plain {
 		return s.deny(reply, RefusedPeerPlain, denied())
+	}
+	if limit := s.cfg.MaxSessions; limit > 0 && !peer && x.local == nil && s.sessions.clients() >= limit {
+		advice := s.rehandshake()
+		advice.Interval = fullInterval
+		return s.deny(reply, RefusedFull, advice)
 	}
 	session := s.newSession(sticky.NewClientID(s.cfg.Tag), peer)
 	session.remote = x.remote
@@ -53,23 +63,43 @@ func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Repl
 			return s.deny(reply, RefusedPeer, denied())
 		}
 	}
-	session.accept()
+	if in.ExtField(ackExt) == "true" && s.cfg.AckExtension && !peer {
+		reply.SetExt(ackExt, session.acknowledge(s.cfg.AllowMessageDeliveryDuringHandshake))
+	}
+	x.welcome(session)
+	if m != nil {
+		s.added(session, m)
+	}
+	reply.Successful = true
+	reply.ClientID = session.id
+	reply.SupportedConnectionTypes = s.cfg.AllowedTransports
+	reply.Advice = session.firstAdvice()
+	if s.cfg.AllowMessageDeliveryDuringHandshake {
+		x.greeting = session.greeting()
+		reply.XMessages = len(x.greeting)
+	}
+	return reply
+}
+
+// welcome makes a session usable. A socket is no longer that of the session it had,
+// and becomes that of the new one with the next message: what is pushed before its
+// client knows the clientId would not be understood (as in CometD).
+func (x *exchange) welcome(session *session) {
+	from := origin{cookie: x.cookie, sock: x.sock}
+	if x.sock == nil && x.cookie == "" {
+		x.minted = sticky.NewCookie(x.srv.nameTag)
+		from.cookie = x.minted
+	}
+	session.begun(from)
+	session.accept(x.transport)
 	if x.sock != nil {
 		if old := x.sock.attached(); old != nil {
 			old.unbind(x.sock)
 		}
-		session.bind(x.sock)
 	}
-	if m != nil {
-		s.added(session, m)
-	}
+	x.session = session
 	x.shook = true
-	s.stats.handshakes.Inc()
-	reply.Successful = true
-	reply.ClientID = session.id
-	reply.SupportedConnectionTypes = connectionTypes
-	reply.Advice = s.advice(s.cfg.Interval)
-	return reply
+	x.srv.stats.handshakes.Inc()
 }
 
 // deny is the reply to a handshake that is not accepted.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttputil"
@@ -345,4 +346,8 @@ func (c *wsClient) shake(channels ...string) *wsClient {
 		mustHold(c.tb, c.hear(), `"successful":true`)
 	}
 	return c
+}
+
+func counter(v *prometheus.CounterVec, label string) float64 {
+	return testutil.ToFloat64(v.WithLabelValues(label))
 }

@@ -18,21 +18,30 @@ type hold struct {
 	// done is told the outcome, once, over HTTP only. It is called under the lock of
 	// the session, so it must not block, nor call the session.
 	done func(release)
+	// browser is what it counts for among the held connects of one browser, over
+	// HTTP only; empty when it does not.
+	browser browser
+
+	// crowded: it was not held because its browser holds too many. Set by arm.
+	crowded bool
 
 	// guarded by the session
 	timer *time.Timer
 }
 
 // arm makes h the held connect of the session for at most d, and reports false,
-// without doing so, when there is an answer already: the session has ended, or,
-// over HTTP, messages wait.
+// without doing so, when there is an answer already: the session has ended,
+// messages wait for a connect reply, or h is crowded.
 func (s *session) arm(h *hold, d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.state.live() || s.parting != stays || s.srv.refuses(s) || h.sock == nil && s.deliverable() {
+	if !s.state.live() || s.parting != stays || s.srv.refuses(s) || s.deliverableLocked() {
 		return false
 	}
 	s.releaseLocked(releaseReplaced)
+	if h.crowded = !s.srv.browsers.enter(h.browser); h.crowded {
+		return false
+	}
 	s.deadline = time.Time{}
 	s.hold = h
 	h.timer = time.AfterFunc(d, func() { s.release(h, releaseTimeout) })
@@ -57,7 +66,8 @@ func (s *session) releaseLocked(why release) {
 	}
 	s.hold = nil
 	h.timer.Stop()
-	s.deadline = time.Now().Add(s.lifetime())
+	s.srv.browsers.leave(h.browser)
+	s.deadline = time.Now().Add(s.lifetimeLocked())
 	if h.sock == nil {
 		h.done(why)
 		return
@@ -68,6 +78,51 @@ func (s *session) releaseLocked(why release) {
 		// lost its socket, no longer waits for the first; one that is told
 		// goodbye learns it from the close code.
 	default:
-		h.sock.reply(s.srv.connectReply(h.reply, why, s.interval))
+		s.replyLocked(h.sock, h.reply, why)
+		s.hurryLocked()
 	}
+}
+
+// answerSocket answers a connect that is not held, over a socket.
+func (s *session) answerSocket(k *socket, reply bayeux.Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hold == nil {
+		s.deadline = time.Now().Add(s.lifetimeLocked())
+	}
+	s.replyLocked(k, reply, releaseMessages)
+}
+
+func (s *session) replyLocked(k *socket, reply bayeux.Reply, why release) {
+	reply = s.connectReplyLocked(reply, why)
+	if s.connectOnly && k == s.sock {
+		s.postLocked(reply)
+	} else {
+		k.reply(reply)
+	}
+}
+
+// answerPoll ends a connect over HTTP, that nobody completed or that was completed
+// for the given reason: it returns the reply and the messages that go before it.
+func (s *session) answerPoll(reply bayeux.Reply, why release) (bayeux.Reply, []*outgoing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reply = s.connectReplyLocked(reply, why)
+	if s.hold == nil {
+		s.deadline = time.Now().Add(s.lifetimeLocked())
+		if why == releaseCrowded {
+			s.deadline = s.deadline.Add(s.srv.cfg.MultiSessionInterval)
+		}
+	}
+	if s.acks == nil {
+		if s.sock != nil && !s.connectOnly {
+			return reply, nil
+		}
+		return reply, s.takeLocked()
+	}
+	var messages []*outgoing
+	s.parcel.drop()
+	reply.Ext, _ = s.dispatchLocked(reply.Ext, func(o *outgoing) { messages = append(messages, o) })
+	s.accountLocked()
+	return reply, messages
 }

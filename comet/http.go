@@ -44,14 +44,20 @@ func (s *Server) Handler(ctx *fasthttp.RequestCtx) {
 	switch {
 	case ctx.IsOptions():
 		origins.ApplyPreflight(&ctx.Response.Header, origin)
-	case ctx.IsPost():
+	case ctx.IsPost() && s.cfg.allows(longPolling):
 		origins.Apply(&ctx.Response.Header, origin)
 		s.poll(ctx, longPolling, "", origin == "")
-	case ctx.IsGet() && websocket.FastHTTPIsWebSocketUpgrade(ctx):
+	case ctx.IsPost():
+		origins.Apply(&ctx.Response.Header, origin)
+		s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, "long-polling is not allowed here")
+	case ctx.IsGet() && websocket.FastHTTPIsWebSocketUpgrade(ctx) && s.cfg.allows(webSocket):
 		s.upgrade(ctx, origin == "")
-	case ctx.IsGet():
+	case ctx.IsGet() && s.cfg.allows(callbackPolling):
 		origins.Apply(&ctx.Response.Header, origin)
 		s.jsonp(ctx)
+	case ctx.IsGet():
+		origins.Apply(&ctx.Response.Header, origin)
+		s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, "this transport is not allowed here")
 	default:
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, "GET, POST, OPTIONS")
 		s.refuse(ctx, RefusedMethod, fasthttp.StatusMethodNotAllowed, "use POST, or GET for JSONP and WebSocket")
@@ -84,11 +90,11 @@ func (s *Server) under(path string) bool {
 // jsonp serves callback-polling. As in CometD there is no default callback.
 func (s *Server) jsonp(ctx *fasthttp.RequestCtx) {
 	args := ctx.QueryArgs()
-	callback := string(args.Peek("jsonp"))
+	callback := string(args.Peek(s.cfg.CallbackParameter))
 	switch {
 	case callback == "":
-		s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, "a GET needs jsonp=callback&message=[…] or a WebSocket upgrade")
-	case !bayeux.ValidCallback(callback):
+		s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, "a GET needs "+s.cfg.CallbackParameter+"=callback&message=[…] or a WebSocket upgrade")
+	case len(callback) > s.cfg.CallbackParameterMaxLength, !bayeux.ValidCallback(callback):
 		s.refuse(ctx, RefusedCallback, fasthttp.StatusBadRequest, "the callback is not a plain name")
 	default:
 		ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
@@ -139,6 +145,8 @@ func refusalOf(err error) Refusal {
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return RefusedTooLarge
+	case errors.Is(err, bayeux.ErrTooDeep):
+		return RefusedDepth
 	case errors.Is(err, bayeux.ErrSyntax):
 		return RefusedJSON
 	}

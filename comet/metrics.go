@@ -7,10 +7,11 @@ import (
 
 // stats are the metrics of a comet, all under halley_comet_.
 type stats struct {
-	sessions                                    prometheus.GaugeFunc
-	sockets                                     prometheus.GaugeFunc
+	registry *registry // of whom a census is taken when somebody asks
+
+	sessions, sockets                           prometheus.GaugeFunc
 	handshakes, connects, publishes, deliveries prometheus.Counter
-	errors, refused, drops                      *prometheus.CounterVec
+	errors, refused, drops, cuts                *prometheus.CounterVec
 }
 
 func newStats(r *registry) *stats {
@@ -24,6 +25,7 @@ func newStats(r *registry) *stats {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "halley", Subsystem: "comet", Name: name, Help: help}, value)
 	}
 	return &stats{
+		registry: r,
 		sessions: gauge("sessions", "Sessions of clients, which other comets are not.", func() float64 { return float64(r.clients()) }),
 		sockets: gauge("websockets", "WebSockets open.", func() float64 {
 			r.mu.RLock()
@@ -37,15 +39,19 @@ func newStats(r *registry) *stats {
 		errors:     vec("errors_total", "Unsuccessful replies, by their error.", "error"),
 		refused:    vec("refused_total", "Requests and frames refused, by reason.", "reason"),
 		drops:      vec("drops_total", "Messages that were queued and not delivered, by reason.", "reason"),
+		cuts:       vec("cuts_total", "Sessions that the comet ended, by reason.", "reason"),
 	}
 }
 
 func (s *stats) all() []prometheus.Collector {
-	return []prometheus.Collector{s.sessions, s.sockets, s.handshakes, s.connects, s.publishes, s.deliveries, s.errors, s.refused, s.drops}
+	return []prometheus.Collector{s.sessions, s.sockets, s.handshakes, s.connects, s.publishes, s.deliveries, s.errors, s.refused, s.drops, s.cuts}
 }
 
 // Describe makes a [prometheus.Collector] of it, with Collect.
 func (s *stats) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{sessionsDesc, heldDesc, messagesDesc, bytesDesc} {
+		ch <- d
+	}
 	for _, c := range s.all() {
 		c.Describe(ch)
 	}
@@ -53,6 +59,7 @@ func (s *stats) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect see Describe.
 func (s *stats) Collect(ch chan<- prometheus.Metric) {
+	s.takeCensus().collect(ch)
 	for _, c := range s.all() {
 		c.Collect(ch)
 	}

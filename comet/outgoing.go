@@ -1,12 +1,18 @@
 package comet
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // outgoing is a message on its way to subscribers. It is encoded once per form,
 // by whoever needs the form first, and its bytes are shared by all subscribers
 // and never changed.
 type outgoing struct {
-	json []byte // the message object
+	json []byte // the message object; of several, with commas
+	// lazy is how long it may wait for others to leave with; 0: it does not.
+	lazy  time.Duration
+	reply bool // of one session, among its messages
 
 	plain    once
 	deflated once
@@ -16,6 +22,18 @@ type outgoing struct {
 type once struct {
 	sync.Once
 	bytes []byte
+}
+
+// joinedOf is several messages that leave together.
+func joinedOf(all []*outgoing) *outgoing {
+	var json []byte
+	for i, o := range all {
+		if i > 0 {
+			json = append(json, ',')
+		}
+		json = append(json, o.json...)
+	}
+	return &outgoing{json: json}
 }
 
 // deflateFrom is the size in bytes from which a frame is worth compressing.

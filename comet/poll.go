@@ -17,7 +17,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 	}
 	x := &exchange{
 		srv: s, transport: t, plain: plain, alone: len(messages) == 1,
-		remote: ctx.RemoteAddr(), request: s.requestOf(ctx),
+		remote: ctx.RemoteAddr(), request: s.requestOf(ctx), cookie: s.cookieOf(ctx),
 	}
 	if len(messages) > 0 {
 		if !alone(messages) {
@@ -25,10 +25,10 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 			return
 		}
 		if messages[0].Channel != bayeux.MetaHandshake {
-			x.session = s.sessions.find(messages[0].ClientID)
+			x.session = x.find(messages[0].ClientID)
 		}
 	}
-	carries := x.session != nil && messages[0].Channel != bayeux.MetaConnect && t != callbackPolling
+	carries := x.session != nil && messages[0].Channel != bayeux.MetaConnect && t != callbackPolling && !x.session.deliversOnly()
 	if carries {
 		// What is queued from here on travels with this answer, ahead of the
 		// replies; a held connect is not woken for it.
@@ -40,7 +40,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 		defer f()
 	}
 	if x.shook {
-		s.mint(ctx, s.nameTag)
+		s.mint(ctx, x.cookie, x.minted)
 	}
 	var waiting []*outgoing
 	for _, c := range x.connects {
@@ -54,6 +54,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 	if carries {
 		waiting = append(waiting, x.session.take()...)
 	}
+	waiting = append(waiting, x.greeting...)
 	answer(ctx, s.cfg.WriteTimeout, callback, waiting, x.replies)
 }
 
@@ -76,45 +77,49 @@ func alone(messages []bayeux.Message) bool {
 func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect) (reply bayeux.Reply, messages []*outgoing, ok bool) {
 	if c.reply.Error != "" {
 		if x.session != nil && x.session.endedByServer() {
-			messages = x.session.take() // the goodbye
+			messages = x.session.goodbye()
 		}
 		return c.reply, messages, true
 	}
 	why := releaseMessages
 	if c.hold > 0 {
 		released := make(chan release, 1)
-		if h := (&hold{done: func(why release) { released <- why }}); x.session.arm(h, c.hold) {
+		h := &hold{done: func(why release) { released <- why }, browser: browser{x.cookie, x.transport}}
+		if x.session.arm(h, c.hold) {
 			forget := s.watch.Watch(ctx.Conn(), func() { x.session.release(h, releaseHangup) })
 			why = <-released
 			forget()
+		} else if h.crowded {
+			why = releaseCrowded
 		}
 	}
 	switch why {
 	case releaseReplaced:
 		ctx.Response.ResetBody()
-		ctx.SetStatusCode(s.cfg.DuplicateConnectStatus)
+		ctx.SetStatusCode(s.cfg.DuplicateMetaConnectHTTPResponseCode)
 		return reply, nil, false
 	case releaseHangup:
 		ctx.SetConnectionClose()
 		return reply, nil, false
 	}
-	messages, state, interval := x.session.answered(true)
-	if why == releaseMessages || why == releaseTimeout {
-		why = x.srv.outcome(x.session, state)
-	}
-	return s.connectReply(c.reply, why, interval), messages, true
+	reply, messages = x.session.answerPoll(c.reply, why)
+	return reply, messages, true
 }
 
 // answer writes the response: the messages first, the replies after them, that to
-// a connect last. timeout is that of writing.
+// a connect last. Only the reply to a handshake comes before the messages that go
+// with it. timeout is that of writing.
 func answer(ctx *fasthttp.RequestCtx, timeout time.Duration, callback string, messages []*outgoing, replies []bayeux.Reply) {
 	size := 2 + len(messages) + 160*len(replies)
 	for _, m := range messages {
 		size += len(m.json)
 	}
 	out := append(make([]byte, 0, size), '[')
-	for i, m := range messages {
-		if i > 0 {
+	if len(replies) == 1 && replies[0].Channel == bayeux.MetaHandshake {
+		out, replies = replies[0].AppendJSON(out), nil
+	}
+	for _, m := range messages {
+		if len(out) > 1 {
 			out = append(out, ',')
 		}
 		out = append(out, m.json...)

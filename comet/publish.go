@@ -72,7 +72,7 @@ func (s *Server) publish(name string, in *bayeux.Message, see func(*bayeux.Messa
 		lazy = lazy || m.Lazy
 	}
 	flags := s.registered.flagsFor(name)
-	if flags.toPublisher < 0 {
+	if flags.toPublisher < 0 || flags.toPublisher == 0 && !s.cfg.BroadcastToPublisher {
 		to.not = from
 	}
 	flags.lazy = flags.lazy || lazy
@@ -100,7 +100,7 @@ func (s *Server) notify(name string, m *Message) bayeux.Error {
 // extensions of their own get an encoding of their own.
 func (s *Server) broadcast(name string, m *bayeux.Message, f flags, to audience) {
 	copies, full, extended := s.channels.fanOut(name, to, func() *outgoing {
-		return &outgoing{json: m.AppendBroadcast(nil)}
+		return &outgoing{json: m.AppendBroadcast(nil), lazy: f.wait(s.cfg.MaxLazyTimeout)}
 	})
 	for _, session := range extended {
 		own := *m
@@ -108,7 +108,7 @@ func (s *Server) broadcast(name string, m *bayeux.Message, f flags, to audience)
 		if !s.outgoingMessage(session.extensions(), session.handle(), seen) {
 			continue
 		}
-		if why, ok := session.enqueue(&outgoing{json: own.AppendBroadcast(nil)}); !ok {
+		if why, ok := session.enqueue(&outgoing{json: own.AppendBroadcast(nil), lazy: flags{lazy: seen.Lazy, lazyTimeout: f.lazyTimeout}.wait(s.cfg.MaxLazyTimeout)}); !ok {
 			full = append(full, overflow{session, why})
 			continue
 		}
@@ -116,6 +116,6 @@ func (s *Server) broadcast(name string, m *bayeux.Message, f flags, to audience)
 	}
 	s.stats.deliveries.Add(float64(copies))
 	for _, o := range full {
-		s.cut(o.session, o.why)
+		s.overflow(o.session, o.why)
 	}
 }

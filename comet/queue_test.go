@@ -6,22 +6,19 @@ import "testing"
 // leave is next again, before what came meanwhile.
 func TestQueueLease(t *testing.T) {
 	a, b, c := &outgoing{json: []byte("a")}, &outgoing{json: []byte("b")}, &outgoing{json: []byte("c")}
-	q := queue{maxMessages: 3, maxBytes: 3}
-	q.push(a)
-	q.push(b)
+	var q queue
+	q.append(a)
+	q.append(b)
 	leased := q.lease(nil)
 	if len(leased) != 2 || q.ready() {
 		t.Fatalf("leased %d, ready %v", len(leased), q.ready())
 	}
-	q.push(c)
-	if why, ok := q.push(c); ok || why != DropQueueMessages {
-		t.Errorf("what is leased does not count: %v", why)
-	}
+	q.append(c)
 	q.settle(1)
 	if got := q.lease(nil); len(got) != 2 || got[0] != b || got[1] != c || q.bytes != 2 {
 		t.Errorf("left: %d messages, %d bytes", len(got), q.bytes)
 	}
-	q.push(a)
+	q.append(a)
 	if q.drop() != 1 {
 		t.Error("what waits behind a lease is not dropped")
 	}
@@ -34,10 +31,10 @@ func TestQueueLease(t *testing.T) {
 // A session whose messages leave as they come allocates nothing for the next.
 func TestQueueAllocatesNothingInTheSteadyState(t *testing.T) {
 	o := &outgoing{json: []byte("a")}
-	q := queue{maxMessages: 10, maxBytes: 10}
+	var q queue
 	scratch := make([]*outgoing, 0, 4)
 	round := func() {
-		q.push(o)
+		q.append(o)
 		scratch = q.lease(scratch[:0])
 		q.settle(len(scratch))
 	}

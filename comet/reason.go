@@ -24,6 +24,8 @@ const (
 	RefusedPeer      Refusal = "peer"                // an Oort handshake that the cloud denied
 	RefusedPolicy    Refusal = "policy"              // a handshake that the security policy denied
 	RefusedLeaving   Refusal = "leaving"             // the comet is going away
+	RefusedFull      Refusal = "sessions"            // a handshake over MaxSessions
+	RefusedDepth     Refusal = "depth"               // [400, 1007] JSON nested too deeply
 	RefusedPanic     Refusal = "panic"               // [500, 1011] a fault of ours
 )
 
@@ -36,11 +38,23 @@ const (
 	// was full.
 	DropQueueMessages Drop = "queue_messages"
 	DropQueueBytes    Drop = "queue_bytes"
+	// DropUnackedMessages and DropUnackedBytes: likewise, with messages in it that its
+	// client got and did not acknowledge.
+	DropUnackedMessages Drop = "unacked_messages"
+	DropUnackedBytes    Drop = "unacked_bytes"
+	// DropTotalBytes: likewise, because the queues of all sessions together were full.
+	DropTotalBytes Drop = "total_bytes"
+	// DropProcessing: the session had messages waiting when it was silent for longer
+	// than MaxProcessing with its connect held.
+	DropProcessing Drop = "processing"
 	// DropExpired: the session expired with messages waiting.
 	DropExpired Drop = "expired"
 	// DropLeaving: they came when the client had been sent away, because the comet
 	// leaves, and before it subscribed elsewhere.
 	DropLeaving Drop = "leaving"
+	// DropServer: the server ended the session (no messages are lost by that, only the
+	// session is counted).
+	DropServer Drop = "server"
 	// DropReplaced: the cloud ended the session of a peer with messages waiting.
 	DropReplaced Drop = "replaced"
 )
@@ -56,4 +70,5 @@ const (
 	releaseCut                     // the session was cut, or expired
 	releaseHangup                  // the client is gone
 	releaseLeaving                 // the comet is going away
+	releaseCrowded                 // not held: its browser holds too many
 )

@@ -33,6 +33,22 @@ func (s *Server) gone(session *session, disconnected bool) {
 	}
 }
 
+// overflow is for a message for which its session had no room: the message is
+// dropped, or the session is cut, as FullQueue says. What a client is promised to get
+// again until it acknowledges it cannot be dropped.
+func (s *Server) overflow(session *session, why Drop) (cut bool) {
+	if s.cfg.FullQueue == FullQueueDrop && !session.acknowledged() {
+		s.dropped(why, 1)
+		if suppressed, ok := s.full.allow(time.Now()); ok {
+			s.log.Warn("messages dropped: a queue is full", zap.String("reason", string(why)),
+				zap.String("session", shortID(session.id)), zap.Bool("peer", session.peer), zap.Int("suppressed", suppressed))
+		}
+		return false
+	}
+	s.cut(session, why)
+	return true
+}
+
 // cut ends a session whose queue is full. Its client is told to handshake when it
 // comes next; a socket that it does not read is closed.
 func (s *Server) cut(session *session, why Drop) {
@@ -45,6 +61,7 @@ func (s *Server) cut(session *session, why Drop) {
 		k.retire()
 	}
 	s.dropped(why, waiting+1)
+	s.stats.cuts.WithLabelValues(string(why)).Inc()
 	s.log.Warn("session cut: its queue is full", zap.String("reason", string(why)),
 		zap.String("session", shortID(session.id)), zap.Bool("peer", session.peer), zap.Int("messages", waiting))
 	s.gone(session, false)
@@ -67,11 +84,12 @@ func (s *Server) sweepUntil(ctx context.Context) {
 // sweep ends the sessions whose time is over. As in CometD nobody is told: whoever
 // comes back learns it by a 402.
 func (s *Server) sweep(now time.Time) {
-	for _, k := range s.sessions.idle(now.Add(-s.cfg.SocketIdleTimeout)) {
+	for _, k := range s.sessions.idle(now.Add(-s.cfg.WebSocketIdleTimeout)) {
 		k.abort()
 	}
 	for _, session := range s.sessions.all() {
-		if !session.expired(now) {
+		why, over := session.expired(now)
+		if !over {
 			continue
 		}
 		waiting, ok := s.remove(session, eventExpire, true, nil, CauseExpired)
@@ -80,8 +98,9 @@ func (s *Server) sweep(now time.Time) {
 		}
 		session.complete(releaseCut)
 		if waiting > 0 {
-			s.dropped(session.expiry(), waiting)
+			s.dropped(why, waiting)
 		}
+		s.stats.cuts.WithLabelValues(string(why)).Inc()
 		s.gone(session, false)
 	}
 }
@@ -98,6 +117,7 @@ func (s *Server) DropSession(id string) {
 
 func (s *Server) expel(session *session) {
 	if _, ok := s.remove(session, eventEnd, false, disconnected, CauseServer); ok {
+		s.stats.cuts.WithLabelValues(string(DropServer)).Inc()
 		session.complete(releaseEnded)
 	}
 }

@@ -32,6 +32,9 @@ type Server struct {
 	sessionListeners      list[SessionListener]
 	subscriptionListeners list[SubscriptionListener]
 	registered            registrations
+	browsers              browsers // held connects of each
+	backlog               backlog  // what waits in all sessions
+	full                  sparse   // of warnings about full queues
 
 	channels channels
 	flush    flusher
@@ -67,6 +70,16 @@ func New(cfg Config) (*Server, error) {
 		sessions: sessions,
 		watch:    park.New(),
 	}
+	s.browsers.max = cfg.MaxSessionsPerBrowser
+	s.backlog.max = int64(cfg.MaxTotalQueueBytes)
+	for _, text := range cfg.LazyChannels {
+		name, timeout, err := parseLazy(text)
+		if err != nil {
+			return nil, fmt.Errorf("comet: lazy-channels: %w", err)
+		}
+		s.registered.change(name, func(r *registration) { r.flags.lazy, r.flags.lazyTimeout = true, timeout })
+	}
+	s.channels.limits = channelLimits{perSession: cfg.MaxSubscriptions, channels: cfg.MaxChannels}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -28,7 +28,13 @@ type session struct {
 	mu sync.Mutex
 	// guarded by mu
 	state State
-	queue queue
+	via   transport // of the last handshake or connect
+	// connectOnly: messages leave with the replies to connects and with nothing else
+	// (CometD's metaConnectDeliverOnly).
+	connectOnly bool
+	flush       bool // what is lazy leaves, too
+	queue       queue
+	steps       int // of the backlog of all sessions
 	// batch counts the HTTP requests in work whose answer will carry the queue; a
 	// held connect is not woken for what they will carry.
 	batch int
@@ -36,37 +42,35 @@ type session struct {
 	sock  *socket // the socket that drains the queue
 	// deadline is when the session expires; zero while a connect is in work or held.
 	deadline time.Time
+	// touched is when its client said something last; kept with MaxProcessing only.
+	touched time.Time
 	// interval is the advised interval, or what the client asked for in its last
 	// connect.
 	interval time.Duration
 	parting  parting // while the comet drains
+
+	// What few sessions have, nil without.
+	parcel *parcel    // what goes with a connect reply over a socket
+	acks   *acks      // the extension of acknowledged messages
+	lazy   *lazyTimer // of messages that may wait
+	tuning *tuning    // settings of its own
+	origin *origin    // where it began
 }
 
 func (s *Server) newSession(id string, peer bool) *session {
-	factor := 1
-	if peer {
-		factor = s.cfg.PeerQueueFactor
-	}
 	return &session{
 		id: id, srv: s, peer: peer, interval: s.cfg.Interval,
-		queue: queue{maxMessages: s.cfg.MaxQueue * factor, maxBytes: s.cfg.MaxQueueBytes * factor},
 	}
-}
-
-// lifetime is how long the session lives without a connect.
-func (s *session) lifetime() time.Duration { return s.interval + s.srv.cfg.MaxInterval }
-
-// deliverable tells whether an HTTP answer could carry something now.
-func (s *session) deliverable() bool {
-	return s.queue.ready() && s.sock == nil
 }
 
 // accept makes the session usable.
-func (s *session) accept() {
+func (s *session) accept(via transport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state, _ = next(s.state, eventAccept)
-	s.deadline = time.Now().Add(s.lifetime())
+	s.via = via
+	s.connectOnly = s.acks != nil || s.srv.cfg.MetaConnectDeliverOnly && !s.peer && s.local == nil
+	s.deadline = time.Now().Add(s.lifetimeLocked())
 }
 
 // message notes that the client sent something other than a connect, and tells
@@ -79,45 +83,68 @@ func (s *session) message() bool {
 		return false
 	}
 	s.state = state
-	if soonest := time.Now().Add(s.srv.cfg.MaxInterval); !s.deadline.IsZero() && s.deadline.Before(soonest) {
+	s.touchLocked()
+	if soonest := time.Now().Add(s.maxIntervalLocked()); !s.deadline.IsZero() && s.deadline.Before(soonest) {
 		s.deadline = soonest
 	}
 	return true
 }
 
-// connect notes a /meta/connect that came over sock, or over HTTP, and completes
-// the one that is held. first tells that it is the session's first.
-func (s *session) connect(sock *socket, interval time.Duration) (first, ok bool) {
+func (s *session) touchLocked() {
+	if s.srv.cfg.MaxProcessing > 0 {
+		s.touched = time.Now()
+	}
+}
+
+// arrival is what a /meta/connect brings.
+type arrival struct {
+	sock     *socket // nil over HTTP
+	via      transport
+	timeout  time.Duration // what the client asks for; negative: nothing
+	interval time.Duration // likewise
+	ack      ack
+}
+
+// connect notes a /meta/connect, completes the one that is held, and tells for how
+// long the new one may be held: not at all when it is the session's first, or when
+// the client has to get again what it has not acknowledged.
+func (s *session) connect(a arrival) (hold time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state, ok := next(s.state, eventConnect)
 	if !ok || s.parting == told {
-		return false, false
+		return 0, false
 	}
-	first = s.state != StateConnected
-	s.state = state
+	first := s.state != StateConnected
+	s.state, s.via = state, a.via
+	s.touchLocked()
 	s.releaseLocked(releaseReplaced)
 	s.deadline = time.Time{}
-	s.interval = interval
-	if sock == nil && s.sock != nil {
-		s.sock.retire()
-		s.sock = nil
+	hold, s.interval = s.timeoutLocked(), s.ownIntervalLocked()
+	if a.timeout >= 0 {
+		hold = min(hold, a.timeout)
 	}
-	return first, true
+	if a.interval >= 0 {
+		s.interval = min(a.interval, max(s.srv.cfg.Timeout, s.interval))
+	}
+	if a.sock == nil && s.sock != nil {
+		s.sock.retire()
+		s.leaveSocketLocked()
+	}
+	if s.acks != nil && s.ackedLocked(a.ack) && a.timeout < 0 {
+		hold = 0
+	}
+	if first {
+		hold = 0
+	}
+	return hold, true
 }
 
-// answered ends a connect that is answered now, and returns what goes with the
-// answer. Over a socket nothing does: it has its own way to the queue.
-func (s *session) answered(overHTTP bool) ([]*outgoing, State, time.Duration) {
+// deliversOnly tells whether messages leave with connect replies alone.
+func (s *session) deliversOnly() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.hold == nil {
-		s.deadline = time.Now().Add(s.lifetime())
-	}
-	if !overHTTP {
-		return nil, s.state, s.interval
-	}
-	return s.takeLocked(), s.state, s.interval
+	return s.connectOnly
 }
 
 // socket is the socket that drains the queue, if there is one.
@@ -125,47 +152,6 @@ func (s *session) socket() *socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sock
-}
-
-// take returns what an HTTP answer may carry.
-func (s *session) take() []*outgoing {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.takeLocked()
-}
-
-func (s *session) takeLocked() []*outgoing {
-	if !s.deliverable() {
-		return nil
-	}
-	return s.queue.take()
-}
-
-// enqueue gives the session a message. It blocks on nothing. A false result
-// means that the queue is full and the session must be cut, which the caller does
-// when it holds no lock.
-func (s *session) enqueue(o *outgoing) (Drop, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.state.live() {
-		return "", true
-	}
-	if why, ok := s.queue.push(o); !ok {
-		return why, false
-	}
-	s.kickLocked()
-	return "", true
-}
-
-// kickLocked sees to it that what waits is on its way.
-func (s *session) kickLocked() {
-	switch {
-	case !s.queue.ready():
-	case s.sock != nil:
-		s.sock.wake()
-	case s.batch == 0:
-		s.releaseLocked(releaseMessages)
-	}
 }
 
 // begin and end stand around an HTTP request whose answer carries the queue.
@@ -194,16 +180,23 @@ func (s *session) finish(e event, drop bool, goodbye *outgoing) (waiting int, ok
 		return 0, false
 	}
 	s.state = state
-	waiting = len(s.queue.waiting) - s.queue.leased
+	s.calmLocked()
+	waiting = s.waitingLocked()
 	if drop {
 		s.queue.drop()
+		s.parcel.drop()
+		s.acks.drop()
 	}
 	if goodbye != nil {
 		s.queue.append(goodbye)
+		if s.connectOnly && s.sock != nil && s.hold == nil {
+			s.unwrapLocked() // no connect reply will come to take it along
+		}
 		if s.sock != nil {
 			s.sock.wake()
 		}
 	}
+	s.accountLocked()
 	return waiting, true
 }
 
@@ -214,11 +207,21 @@ func (s *session) complete(why release) {
 	s.releaseLocked(why)
 }
 
-// expired tells whether the session's time is over.
-func (s *session) expired(now time.Time) bool {
+// expired tells whether the session's time is over, and which.
+func (s *session) expired(now time.Time) (Drop, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state.live() && !s.deadline.IsZero() && now.After(s.deadline)
+	limit := s.srv.cfg.MaxProcessing
+	switch {
+	case !s.state.live():
+	case !s.deadline.IsZero() && s.parting == told:
+		return DropLeaving, now.After(s.deadline)
+	case !s.deadline.IsZero():
+		return DropExpired, now.After(s.deadline)
+	case limit > 0 && now.Sub(s.touched) > limit:
+		return DropProcessing, true
+	}
+	return "", false
 }
 
 // endedByServer tells that the session was disconnected, and not by its client.

@@ -17,7 +17,7 @@ func TestFrozenReaderBound(t *testing.T) {
 		c.MaxQueueBytes = 1 << 20
 		c.MaxQueue = 1 << 20
 		c.WriteTimeout = time.Hour
-		c.Compression = false
+		c.WebSocketPermessageDeflate = false
 	})
 	frozen := f.ws().shake("/b")
 	c := f.ws().shake("/b")
@@ -47,7 +47,7 @@ func TestWriteTimeout(t *testing.T) {
 	f := startTCP(t, func(c *Config) {
 		c.WriteTimeout = 100 * time.Millisecond
 		c.MaxQueueBytes = 64 << 20
-		c.Compression = false
+		c.WebSocketPermessageDeflate = false
 		c.MaxQueue = 1 << 20
 	})
 	frozen := f.ws().shake("/b")

@@ -57,9 +57,9 @@ func (x *exchange) subscribeOne(m *bayeux.Message, name string) bayeux.Error {
 	if bayeux.KindOf(name) == bayeux.Service {
 		return "" // of no effect: service messages are not fanned out
 	}
-	added, ok := s.channels.subscribe(x.session, peer, name)
-	if !ok {
-		return bayeux.ErrorSubscribeFailed
+	added, bad := s.channels.subscribe(x.session, peer, name)
+	if bad != "" {
+		return bad
 	}
 	s.channels.announce(s.cloud)
 	if s.cloud != nil && !peer {

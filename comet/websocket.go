@@ -2,6 +2,7 @@ package comet
 
 import (
 	"net"
+	"strings"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -15,8 +16,13 @@ import (
 // the exact path only; clients that append the message type would fail there.) The
 // library negotiates; the frames are this package's own.
 func (s *Server) upgrade(ctx *fasthttp.RequestCtx, plain bool) {
+	if p := s.cfg.WebSocketProtocol; p != "" && !offers(ctx, p) {
+		s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, "the WebSocket must offer the subprotocol "+p)
+		return
+	}
 	upgrader := websocket.FastHTTPUpgrader{
-		EnableCompression: s.cfg.Compression,
+		EnableCompression: s.cfg.WebSocketPermessageDeflate,
+		Subprotocols:      s.cfg.subprotocols(),
 		CheckOrigin:       func(*fasthttp.RequestCtx) bool { return true }, // was checked
 		Error: func(ctx *fasthttp.RequestCtx, _ int, err error) {
 			s.refuse(ctx, RefusedTransport, fasthttp.StatusBadRequest, err.Error())
@@ -28,6 +34,16 @@ func (s *Server) upgrade(ctx *fasthttp.RequestCtx, plain bool) {
 	from := s.requestOf(ctx)
 	deflate, kept := len(ctx.Response.Header.Peek("Sec-WebSocket-Extensions")) > 0, s.kept(ctx)
 	ctx.Hijack(func(conn net.Conn) { s.serveSocket(conn, deflate, plain, kept, from) })
+}
+
+// offers tells whether a request for a WebSocket offers a subprotocol.
+func offers(ctx *fasthttp.RequestCtx, protocol string) bool {
+	for offered := range strings.SplitSeq(string(ctx.Request.Header.Peek("Sec-WebSocket-Protocol")), ",") {
+		if strings.TrimSpace(offered) == protocol {
+			return true
+		}
+	}
+	return false
 }
 
 // inOwnServer is the key of a user value that marks the requests of a server whose
@@ -106,7 +122,7 @@ func (s *Server) frame(messages []bayeux.Message, k *socket, plain bool) {
 		remote: k.conn.RemoteAddr(), request: k.request,
 	}
 	if len(messages) > 0 && messages[0].Channel != bayeux.MetaHandshake {
-		x.session = s.sessions.find(messages[0].ClientID)
+		x.session = x.find(messages[0].ClientID)
 	}
 	if old := k.attached(); x.session != nil && old != x.session {
 		if old != nil {
@@ -115,7 +131,10 @@ func (s *Server) frame(messages []bayeux.Message, k *socket, plain bool) {
 		x.session.bind(k)
 	}
 	x.handle(messages)
-	if len(x.replies) > 0 || len(messages) == 0 {
+	switch {
+	case len(x.greeting) > 0:
+		x.session.greet(k, x.replies[0], x.greeting)
+	case len(x.replies) > 0 || len(messages) == 0:
 		k.reply(x.replies...)
 	}
 	for _, c := range x.connects {
@@ -136,8 +155,7 @@ func (s *Server) holdOnSocket(x *exchange, c connect) {
 	if c.hold > 0 && x.session.arm(&hold{sock: x.sock, reply: c.reply}, c.hold) {
 		return
 	}
-	_, state, interval := x.session.answered(false)
-	x.sock.reply(s.connectReply(c.reply, s.outcome(x.session, state), interval))
+	x.session.answerSocket(x.sock, c.reply)
 }
 
 // refuseFrame counts a frame that is no list of messages, and closes.

@@ -76,7 +76,7 @@ func TestBadFrames(t *testing.T) {
 	} {
 		for _, compressed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, compressed %v", c.name, compressed), func(t *testing.T) {
-				f := startTCP(t, func(cfg *Config) { cfg.Compression = compressed })
+				f := startTCP(t, func(cfg *Config) { cfg.WebSocketPermessageDeflate = compressed })
 				bystander := f.ws().shake()
 				ws := f.ws()
 				if err := ws.WriteMessage(c.kind, []byte(c.text)); err != nil {
@@ -113,7 +113,11 @@ func TestSocketOrigin(t *testing.T) {
 // Large messages are compressed for who negotiated it, and every size arrives.
 func TestFrameSizes(t *testing.T) {
 	for _, compressed := range []bool{false, true} {
-		f := startTCP(t, func(c *Config) { c.Compression = compressed; c.MaxMessageSize = 1 << 20; c.MaxQueueBytes = 4 << 20 })
+		f := startTCP(t, func(c *Config) {
+			c.WebSocketPermessageDeflate = compressed
+			c.MaxMessageSize = 1 << 20
+			c.MaxQueueBytes = 4 << 20
+		})
 		c := f.ws().shake("/b")
 		for _, n := range []int{1, 90, 125, 126, 1000, 65000, 70000, 200000} {
 			data := `"` + strings.Repeat("y", n) + `"`

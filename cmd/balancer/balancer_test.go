@@ -146,7 +146,7 @@ func TestPrintStatus(t *testing.T) {
 // Every mistake is told at once, under the name and the source of its setting.
 func TestMistakes(t *testing.T) {
 	c := start(t, map[string]string{"HALLEY_KEYS": "cookie,nose", "HALLEY_CLUSTER_KEY": "c2hvcnQ="},
-		"--listen", "nowhere", "--place", "moon", "--gossip", "10.0.0.1:7946", "--join", "x", "--admin", "0.0.0.0:9", "--nonsense", "--fall", "0", "--cookie-same-site", "None")
+		"--listen", "nowhere", "--place", "moon", "--gossip", "10.0.0.1:7946", "--join", "x", "--admin", "0.0.0.0:9", "--nonsense", "--fall", "0", "--browser-cookie-same-site", "None")
 	if got := c.wait(t); got != cli.ExitUsage {
 		t.Errorf("status %d", got)
 	}
@@ -155,11 +155,11 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("nothing is said of %s:\n%s", want, c.stderr.String())
 		}
 	}
-	c = start(t, nil, "--gossip", "10.0.0.1:7946", "--join", "x", "--admin", "0.0.0.0:9", "--fall", "0", "--cookie-same-site", "None")
+	c = start(t, nil, "--gossip", "10.0.0.1:7946", "--join", "x", "--admin", "0.0.0.0:9", "--fall", "0", "--browser-cookie-same-site", "None")
 	if got := c.wait(t); got != cli.ExitUsage {
 		t.Errorf("status %d", got)
 	}
-	for _, want := range []string{"--join", "--fall", "--cookie-same-site", "HALLEY_CLUSTER_KEY", "HALLEY_ADMIN_TOKEN"} {
+	for _, want := range []string{"--join", "--fall", "--browser-cookie-same-site", "HALLEY_CLUSTER_KEY", "HALLEY_ADMIN_TOKEN"} {
 		if !strings.Contains(c.stderr.String(), want) {
 			t.Errorf("nothing is said of %s:\n%s", want, c.stderr.String())
 		}

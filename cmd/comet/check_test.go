@@ -29,8 +29,8 @@ func TestMistakesAreAllReported(t *testing.T) {
 		},
 		{
 			name: "of the comet",
-			args: []string{"--timeout", "0", "--max-queue", "0", "--cookie-same-site", "None", "--origins", "nonsense://", "--duplicate-connect-status", "200"},
-			says: []string{"--timeout: ", "--max-queue: ", "--cookie-same-site: ", "--origins: ", "--duplicate-connect-status: "},
+			args: []string{"--timeout", "0", "--max-queue", "0", "--browser-cookie-same-site", "None", "--origins", "nonsense://", "--duplicate-meta-connect-http-response-code", "200"},
+			says: []string{"--timeout: ", "--max-queue: ", "--browser-cookie-same-site: ", "--origins: ", "--duplicate-meta-connect-http-response-code: "},
 		},
 		{
 			name: "of the links",

@@ -141,7 +141,7 @@ func TestExampleFileChecks(t *testing.T) {
 	if got := finish(t, "config", "--check", file); got.status != 0 {
 		t.Error(got.stderr)
 	}
-	for _, name := range []string{"listen", "gossip-advertise", "oort-channels", "cookie-partitioned", "HALLEY_OORT_SECRET"} {
+	for _, name := range []string{"listen", "gossip-advertise", "oort-channels", "browser-cookie-partitioned", "HALLEY_OORT_SECRET"} {
 		if !strings.Contains(example.stdout.String(), "#"+name+":") && !strings.Contains(example.stdout.String(), name) {
 			t.Errorf("no %s in the example", name)
 		}

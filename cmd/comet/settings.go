@@ -40,26 +40,65 @@ func declareServe(s *cli.Settings) *settings {
 	return set
 }
 
-// declareComet declares what only the Bayeux server is concerned with.
+// declareComet declares what only the Bayeux server is concerned with. A setting that
+// CometD has is named as there, with dashes (docs/options.md lists them all).
 func declareComet(s *cli.Settings, c *comet.Config) {
+	declareProtocol(s, c)
+	declareLimits(s, c)
+	declareTransports(s, c)
+	node.DeclareCookie(s, &c.Cookie)
+}
+
+// declareProtocol declares what a client sees of the protocol.
+func declareProtocol(s *cli.Settings, c *comet.Config) {
 	s.Duration(&c.Timeout, "timeout", "For how long a /meta/connect is held.")
 	s.Duration(&c.Interval, "interval", "The pause that clients are advised to make between two /meta/connect.")
 	s.Duration(&c.MaxInterval, "max-interval", "For how long a session lives without a /meta/connect, beyond the interval.")
-	s.Bool(&c.HandshakeReconnect, "handshake-reconnect", "Put maxInterval into the advice, with which clients that were away for long handshake by themselves.")
+	s.Duration(&c.MaxProcessing, "max-processing", "For how long a session lives without a message of its client while its /meta/connect is held; it must exceed the timeout. 0 or less: for as long as that takes.")
 	s.Duration(&c.SweepPeriod, "sweep-period", "How often expired sessions are looked for.")
+	s.Bool(&c.HandshakeReconnect, "handshake-reconnect", "Put maxInterval into the advice, with which clients that were away for long handshake by themselves.")
+	s.Bool(&c.BroadcastToPublisher, "broadcast-to-publisher", "Let a publisher that has subscribed get its own messages.")
+	s.Bool(&c.MetaConnectDeliverOnly, "meta-connect-deliver-only", "Let messages leave with the replies to /meta/connect only.")
+	s.Bool(&c.AllowMessageDeliveryDuringHandshake, "allow-message-delivery-during-handshake", "Send what is queued for a session while it is made with the reply to its handshake.")
+	s.Bool(&c.AckExtension, "ack-extension", "Offer acknowledged messages to clients that ask for them.")
+	s.Bool(&c.ValidateMessageFields, "validate-message-fields", "Refuse message ids that are not letters and digits.")
+	s.List(&c.LazyChannels, "lazy-channels", "CHANNEL[=TIME]", "Channels and patterns whose messages may wait for others to leave with, for the time that follows or for --max-lazy-timeout.")
+	s.Duration(&c.MaxLazyTimeout, "max-lazy-timeout", "For how long a lazy message waits at most.")
+	s.Bool(&c.TrustClientSession, "trust-client-session", "Let whoever knows a clientId speak for it, also without the browser cookie of its handshake.")
+	s.Int(&c.MaxSessionsPerBrowser, "max-sessions-per-browser", "CONNECTS", "How many /meta/connect are held at once for one browser cookie; negative: any number. Clients without the cookie are not limited.")
+	s.Duration(&c.MultiSessionInterval, "multi-session-interval", "The interval at which sessions beyond that are advised to poll; 0 refuses them.")
+	s.Int(&c.DuplicateMetaConnectHTTPResponseCode, "duplicate-meta-connect-http-response-code", "STATUS", "The HTTP status of a held /meta/connect that a newer one replaced.")
+}
+
+// declareLimits declares what bounds the memory that clients can make the comet use.
+func declareLimits(s *cli.Settings, c *comet.Config) {
 	s.Bytes(&c.MaxMessageSize, "max-message-size", "The largest request body or WebSocket message.")
-	s.Int(&c.MaxQueue, "max-queue", "MESSAGES", "How many messages may wait for a session before it is cut.")
-	s.Bytes(&c.MaxQueueBytes, "max-queue-bytes", "How much may wait for a session before it is cut.")
-	s.Int(&c.PeerQueueFactor, "peer-queue-factor", "FACTOR", "By how much both limits are larger for other comets.")
-	s.Int(&c.DuplicateConnectStatus, "duplicate-connect-status", "STATUS", "The HTTP status of a held /meta/connect that a newer one replaced.")
+	s.Int(&c.MaxQueue, "max-queue", "MESSAGES", "How many messages may wait for a session.")
+	s.Bytes(&c.MaxQueueBytes, "max-queue-bytes", "How much may wait for a session.")
+	s.Bytes(&c.MaxTotalQueueBytes, "max-total-queue-bytes", "How much may wait for all sessions together.")
+	cli.Enum(s, &c.FullQueue, "full-queue", []comet.FullQueue{comet.FullQueueCut, comet.FullQueueDrop}, "What happens to a message that finds no room: it ends the session, or it is dropped.")
+	s.Int(&c.PeerQueueFactor, "peer-queue-factor", "FACTOR", "By how much the limits of a session are larger for other comets.")
+	s.Int(&c.MaxSessions, "max-sessions", "SESSIONS", "How many clients may have a session; 0: any number.")
+	s.Int(&c.MaxSubscriptions, "max-subscriptions", "CHANNELS", "How many channels and patterns a session may subscribe to; 0: any number.")
+	s.Int(&c.MaxChannels, "max-channels", "CHANNELS", "How many channels and patterns may have subscribers; 0: any number.")
+}
+
+// declareTransports declares what belongs to HTTP and WebSocket.
+func declareTransports(s *cli.Settings, c *comet.Config) {
+	s.List(&c.AllowedTransports, "allowed-transports", "TRANSPORT", "The transports that are accepted, in the order in which they are announced.")
 	s.List(&c.Origins, "origins", "ORIGIN", "Web origins that may use this comet, as https://a.example or https://*.a.example; * is any. Empty: those of the same host.")
-	s.Bool(&c.Compression, "compression", "Let WebSocket clients negotiate permessage-deflate.")
+	s.String(&c.CallbackParameter, "callback-parameter", "NAME", "The parameter of a GET that names the JSONP callback.")
+	s.Int(&c.CallbackParameterMaxLength, "callback-parameter-max-length", "CHARACTERS", "How long that name may be.")
+	s.String(&c.WebSocketProtocol, "ws-protocol", "NAME", "The subprotocol that a WebSocket must offer. Empty: none is needed.")
+	s.Bool(&c.WebSocketPermessageDeflate, "ws-enable-extension-permessage-deflate", "Let WebSocket clients negotiate permessage-deflate.")
+	s.Int(&c.WebSocketMessagesPerFrame, "ws-messages-per-frame", "MESSAGES", "How many messages go into one WebSocket frame; 0 or less: all that wait.")
+	s.Duration(&c.WebSocketIdleTimeout, "ws-idle-timeout", "How long a WebSocket may be silent before it is closed.")
+	s.Bool(&c.RequireHandshakePerConnection, "ws-require-handshake-per-connection", "Refuse a clientId on another WebSocket than that of its handshake.")
 	s.Duration(&c.WriteTimeout, "write-timeout", "How long a client may take nothing from its connection before it is closed.")
-	s.Duration(&c.SocketIdleTimeout, "socket-idle-timeout", "How long a WebSocket may be silent before it is closed.")
 	s.Duration(&c.ReadTimeout, "read-timeout", "How long a request may take to come in.")
 	s.Duration(&c.IdleTimeout, "idle-timeout", "How long a connection is kept between requests.")
+	s.Duration(&c.ShutdownTimeout, "shutdown-timeout", "How long the end waits for clients to take what is queued for them.")
 	s.Int(&c.DrainRate, "drain-rate", "SESSIONS", "How many sessions a second are sent away, at least, when the comet leaves.")
-	node.DeclareCookie(s, &c.Cookie)
 }
 
 // goodbye is how long one of the steps may take that follow the draining: d, unless

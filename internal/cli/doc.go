@@ -18,6 +18,9 @@
 //	max-interval: 10s             YAML file named by --config or HALLEY_CONFIG, where the command has one
 //	                              default: the variable's value when it was declared
 //
+// A key of the file may also be spelled as CometD spells its options: maxInterval for
+// max-interval, ws.idleTimeout for ws-idle-timeout. It is the same key.
+//
 // Secrets are never flags nor keys of the file. HALLEY_OORT_SECRET holds the
 // secret, or HALLEY_OORT_SECRET_FILE names a file that does; messages never show one.
 //

@@ -38,8 +38,9 @@ func (s *Settings) readFile(path string) (map[string]given, error) {
 		}
 		lines := make(map[string]int)
 		for _, entry := range entries {
-			name := entry.Key.GetToken().Value
-			label := at(path, entry.Key) + ": " + name
+			key := entry.Key.GetToken().Value
+			label := at(path, entry.Key) + ": " + key
+			name := spelled(key)
 			if first, twice := lines[name]; twice {
 				errs = append(errs, fmt.Errorf("%s: is there already, in line %d", label, first))
 				continue

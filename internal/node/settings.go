@@ -55,14 +55,14 @@ func Declare(s *cli.Settings, listen, name string, usage Usage) *Settings {
 
 // DeclareCookie binds the settings of the browser cookie.
 func DeclareCookie(s *cli.Settings, c *bayeux.Cookie) {
-	s.String(&c.Name, "cookie-name", "NAME", "The browser cookie that pins a client to a comet.")
-	s.String(&c.Domain, "cookie-domain", "DOMAIN", "The domain of the browser cookie. Empty: the host that set it.")
-	s.String(&c.Path, "cookie-path", "PATH", "The path of the browser cookie: it is sent with requests under it.")
-	s.Int(&c.MaxAge, "cookie-max-age", "SECONDS", "How long the browser keeps the cookie; negative: until it ends.")
-	s.Bool(&c.Secure, "cookie-secure", "Let the browser send the cookie over TLS only.")
-	s.Bool(&c.HTTPOnly, "cookie-http-only", "Hide the cookie from scripts.")
-	s.String(&c.SameSite, "cookie-same-site", "Lax|Strict|None", "The SameSite attribute of the cookie. Empty: none is sent.")
-	s.Bool(&c.Partitioned, "cookie-partitioned", "Let the browser keep a cookie of its own for each site that embeds the page (Partitioned).")
+	s.String(&c.Name, "browser-cookie-name", "NAME", "The browser cookie that pins a client to a comet.")
+	s.String(&c.Domain, "browser-cookie-domain", "DOMAIN", "The domain of the browser cookie. Empty: the host that set it.")
+	s.String(&c.Path, "browser-cookie-path", "PATH", "The path of the browser cookie: it is sent with requests under it.")
+	s.Int(&c.MaxAge, "browser-cookie-max-age", "SECONDS", "How long the browser keeps the cookie; negative: until it ends.")
+	s.Bool(&c.Secure, "browser-cookie-secure", "Let the browser send the cookie over TLS only.")
+	s.Bool(&c.HTTPOnly, "browser-cookie-http-only", "Hide the cookie from scripts.")
+	s.String(&c.SameSite, "browser-cookie-same-site", "Lax|Strict|None", "The SameSite attribute of the cookie. Empty: none is sent.")
+	s.Bool(&c.Partitioned, "browser-cookie-partitioned", "Let the browser keep a cookie of its own for each site that embeds the page (Partitioned).")
 }
 
 // Gossips says whether this node is a member of a cluster.
