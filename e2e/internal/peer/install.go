@@ -36,6 +36,7 @@ var projects = map[string]*project{
 	"browser":     ofNode(),
 	"java-oort":   ofJava("OortNode"),
 	"java-client": ofJava("Client"),
+	"java-server": ofJava("Server"),
 }
 
 func ofNode() *project {

@@ -13,8 +13,9 @@ import (
 
 // programs are ours; each is built at its first use.
 var programs = map[string]func() error{
-	"balancer": sync.OnceValue(func() error { return build("balancer") }),
-	"comet":    sync.OnceValue(func() error { return build("comet") }),
+	"balancer": sync.OnceValue(func() error { return build("balancer", "./cmd/balancer") }),
+	"comet":    sync.OnceValue(func() error { return build("comet", "./cmd/comet") }),
+	"bare":     sync.OnceValue(func() error { return build("bare", "./e2e/internal/bare") }),
 }
 
 // directory is where this test binary's programs are; Main removes it.
@@ -30,8 +31,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Program returns the path of one of our programs, "balancer" or "comet", built
-// once for all tests of the binary, with the race detector when they have it.
+// Program returns the path of one of our programs, "balancer", "comet" or "bare" (with
+// which the comet is compared), built once for all tests of the binary, with the race detector when they have it.
 func Program(tb testing.TB, name string) string {
 	tb.Helper()
 	if err := programs[name](); err != nil {
@@ -41,7 +42,7 @@ func Program(tb testing.TB, name string) string {
 	return filepath.Join(dir, name)
 }
 
-func build(name string) error {
+func build(name, path string) error {
 	dir, err := directory()
 	if err != nil {
 		return fmt.Errorf("make a directory for the programs: %w", err)
@@ -50,7 +51,7 @@ func build(name string) error {
 	if testenv.Race {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "./cmd/"+name)...)
+	cmd := exec.Command("go", append(args, path)...)
 	if cmd.Dir, err = Root(); err != nil {
 		return err
 	}

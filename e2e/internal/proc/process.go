@@ -107,6 +107,9 @@ func (p *Process) Send(line string) error {
 	return nil
 }
 
+// PID is the process' id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends a signal to this very process; a process that has ended takes none.
 func (p *Process) Signal(sig syscall.Signal) {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
