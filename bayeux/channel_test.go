@@ -66,6 +66,13 @@ func FuzzChannel(f *testing.F) {
 		if !ValidChannel(clean) {
 			t.Fatalf("%q is valid and %q is not", name, clean)
 		}
+		segments := strings.Split(clean, "/")[1:]
+		for i, segment := range segments {
+			wild := segment == "*" || segment == "**"
+			if segment == "" || wild && i < len(segments)-1 || wild && !IsWild(clean) || CleanChannel(clean) != clean {
+				t.Fatalf("%q is valid, and %q clean", name, clean)
+			}
+		}
 		all := Covering(clean)
 		if all[0] != clean || clean != "/**" && all[len(all)-1] != "/**" {
 			t.Fatalf("Covering(%q) = %q", clean, all)

@@ -1,7 +1,6 @@
 package bayeux
 
 import (
-	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -146,8 +145,14 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("the broadcast of %q is %q", m.Raw, out)
 			}
 			r := ReplyTo(m).Fail(ErrorSessionUnknown)
-			if text := r.AppendJSON(nil); !json.Valid(text) {
-				t.Fatalf("the reply to %q is no JSON: %q", m.Raw, text)
+			text := r.AppendJSON(nil)
+			read, err := Parse(text)
+			if err != nil || len(read) != 1 {
+				t.Fatalf("the reply to %q is no message: %q: %v", m.Raw, text, err)
+			}
+			if a := read[0]; a.Channel != m.Channel || a.ID != m.ID || a.HasID != m.HasID || a.Subscription != m.Subscription ||
+				a.Successful || !a.HasSuccessful || a.Error != string(ErrorSessionUnknown) || a.Data != "" || a.ClientID != "" {
+				t.Fatalf("the reply to %q is %q", m.Raw, text)
 			}
 			ParseAdvice(m.Advice)
 			m.Subscription.Strings()

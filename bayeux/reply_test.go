@@ -3,6 +3,7 @@ package bayeux
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -96,6 +97,11 @@ func FuzzCallback(f *testing.F) {
 		}
 		if bytes.Contains(out, lineSeparator) || bytes.Contains(out, paragraphSeparator) {
 			t.Fatalf("a line terminator of JavaScript is left in %q", out)
+		}
+		inner := bytes.TrimSuffix(bytes.TrimPrefix(out, []byte("/**/"+name+"(")), []byte(");"))
+		var before, after any
+		if json.Unmarshal(answer, &before) == nil && (json.Unmarshal(inner, &after) != nil || !reflect.DeepEqual(before, after)) {
+			t.Fatalf("%q became %q", answer, inner)
 		}
 	})
 }

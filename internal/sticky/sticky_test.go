@@ -1,6 +1,7 @@
 package sticky
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -68,10 +69,14 @@ func TestNameTagIsFixed(t *testing.T) {
 func FuzzSplitCookie(f *testing.F) {
 	f.Add(NewCookie(NameTag("a")))
 	f.Add("abcdefgh01234567")
+	form := regexp.MustCompile(`^[0-9A-Za-z]{26}$`)
 	f.Fuzz(func(t *testing.T, v string) {
 		tag, random, ok := SplitCookie(v)
-		if ok && (!tag.Valid() || Repin(tag, random) != v) {
-			t.Fatalf("SplitCookie(%q) = %q, %q", v, tag, random)
+		if ok != form.MatchString(v) || ok && (!tag.Valid() || Repin(tag, random) != v) {
+			t.Fatalf("SplitCookie(%q) = %q, %q, %v", v, tag, random, ok)
+		}
+		if id, is := ClientIDTag(v); is && (ok || !id.Valid() || !strings.HasPrefix(v, string(id))) {
+			t.Fatalf("%q is a clientId of %q, and a cookie: %v", v, id, ok)
 		}
 	})
 }
