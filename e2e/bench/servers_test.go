@@ -38,7 +38,7 @@ func startComet(tb testing.TB) (*proc.Process, string) {
 	ports := filepath.Join(tb.TempDir(), "ports")
 	p := proc.Start(tb, proc.Spec{
 		Name: "comet", Path: proc.Program(tb, "comet"),
-		Args: []string{"serve", "--name", "bench", "--listen", "127.0.0.1:0", "--timeout", "600s", "--socket-idle-timeout", "1h", "--port-file", ports},
+		Args: []string{"serve", "--name", "bench", "--listen", "127.0.0.1:0", "--timeout", "600s", "--ws-idle-timeout", "1h", "--port-file", ports},
 	})
 	return p, "http://" + p.Ports(ports)["listen"] + "/cometd"
 }
