@@ -12,7 +12,7 @@ func TestMatrix(t *testing.T) {
 	var all []matrix.Kind
 	for _, transport := range []string{peer.WebSocket, peer.LongPolling} {
 		all = append(all, matrix.Kind{
-			Options: peer.Options{Project: "java-client", Transport: transport}, Start: peer.Start, HasAck: false,
+			Options: peer.Options{Project: "java-client", Transport: transport}, Start: peer.Start, HasAck: true,
 		})
 	}
 	matrix.Run(t, all...)

@@ -13,7 +13,7 @@ func TestMatrix(t *testing.T) {
 	for _, project := range []string{"node5", "node7", "node8", "node9"} {
 		for _, transport := range []string{peer.WebSocket, peer.LongPolling} {
 			all = append(all, matrix.Kind{
-				Options: peer.Options{Project: project, Transport: transport}, Start: peer.Start, HasAck: false,
+				Options: peer.Options{Project: project, Transport: transport}, Start: peer.Start, HasAck: true,
 			})
 		}
 	}

@@ -80,22 +80,21 @@ func (p *Proxy) ClientSpokeLast() bool {
 	return p.last == &p.up
 }
 
-// Cut resets every connection, on both sides; those that come later pass whole.
+// Cut breaks every connection; those that come later pass whole. The comet's side is reset. The client's
+// is closed, since a reset would also take from it what has passed already.
 func (p *Proxy) Cut() {
 	p.end(func(c *pair) {
-		for _, conn := range []net.Conn{c.client, c.comet} {
-			conn.(*net.TCPConn).SetLinger(0)
-			conn.Close()
-		}
+		c.comet.(*net.TCPConn).SetLinger(0)
+		c.comet.Close()
+		c.client.Close()
 	})
 }
 
-// Abandon resets every connection on the client's side alone. To the comet they stay open: what it
+// Abandon closes every connection on the client's side alone. To the comet they stay open: what it
 // writes there is taken, and goes nowhere. Those that come later pass whole.
 func (p *Proxy) Abandon() {
 	p.end(func(c *pair) {
 		c.abandoned = true
-		c.client.(*net.TCPConn).SetLinger(0)
 		c.client.Close()
 	})
 }

@@ -32,7 +32,7 @@ func moments(k Kind) []moment {
 	}
 	if socket {
 		all = append(all, moment{name: "half a frame", comet: func() cut.Filter { return cut.Bytes(7) }, copies: 1})
-	} else {
+	} else if !k.Waits {
 		all = append(all, moment{name: "half an answer", comet: func() cut.Filter { return cut.Body(7) }, copies: 1})
 	}
 	if !socket || k.HasAck {

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,8 @@ type Kind struct {
 	// Probes is how many requests the client makes, with each session, for what the comet has
 	// not announced and refuses.
 	Probes float64
+	// Waits says that it does not notice an answer that breaks off, and waits for the rest of it.
+	Waits bool
 	// GivesUp says that it has no transport left when a handshake meets a closed port.
 	GivesUp bool
 }
@@ -126,12 +129,16 @@ func (x *table) counts(want float64, what string, read func() float64) {
 	proc.Until(x, proc.Patience, what, func() error { return differ(read(), want) })
 }
 
-// transport wants the client to use what it was started for, on the comet's side too.
+// transport wants the client to use what it was started for, on the comet's side too. Faye handshakes
+// over long-polling and changes when its WebSocket is open.
 func (x *table) transport() {
 	x.Helper()
-	if got := x.p.Transport(); got != x.kind.Transport {
-		x.Errorf("%s uses %s", x.p.Name, got)
-	}
+	proc.Until(x, proc.Patience, x.p.Name+" uses its transport", func() error {
+		if got := x.p.Transport(); got != x.kind.Transport {
+			return errors.New(got)
+		}
+		return nil
+	})
 	want := 0.0
 	if x.kind.Transport == peer.WebSocket {
 		want = 1

@@ -35,7 +35,7 @@ function tell(tab, event, fields) {
 async function serve(route, library) {
   const path = new URL(route.request().url()).pathname.replace(/^\/tab\//, '');
   if (path === '') {
-    const html = `<!doctype html><head></head><script>var module = {};</script>${scripts[kinds[library]](library)}`;
+    const html = `<!doctype html><head><link rel="icon" href="data:,"></head><script>var module = {};</script>${scripts[kinds[library]](library)}`;
     return route.fulfill({ contentType: 'text/html', body: html });
   }
   const body = await readFile(fileURLToPath(new URL('../' + path, import.meta.url)));
