@@ -21,9 +21,12 @@ func loadCommand() cli.Command {
 		Declare: func(s *cli.Settings) cli.Action {
 			cfg, asJSON := load.DefaultConfig(), false
 			declareLoad(s, &cfg)
+			var trust trust
+			trust.declare(s)
 			s.Bool(&asJSON, "json", "Print the report as JSON.").NoEnv()
-			return cli.Action{Check: cfg.Validate, Run: func(ctx context.Context, call cli.Call) error {
-				cfg.URL = call.Args[0]
+			check := func() error { return errors.Join(cfg.Validate(), trust.check()) }
+			return cli.Action{Check: check, Run: func(ctx context.Context, call cli.Call) error {
+				cfg.URL, cfg.TLS = call.Args[0], trust.config
 				cfg.Log = func(line string) { fmt.Fprintf(call.Stderr, "comet: %s\n", line) }
 				return runLoad(ctx, cfg, asJSON, call.Stdout)
 			}}

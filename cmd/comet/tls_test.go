@@ -43,6 +43,9 @@ func TestToolsOverTLS(t *testing.T) {
 			if got := finish(t, "health", "--ca-file", authority.File, url); got.status != 0 {
 				t.Errorf("health: %s", got.stderr)
 			}
+			if got := finish(t, "load", "--ca-file", authority.File, "--transport", transport, "--clients", "3", "--warm-up", "0", "--duration", "100ms", url); got.status != 0 {
+				t.Errorf("load: %s", got.stderr)
+			}
 		}
 	}
 	for _, c := range []struct {

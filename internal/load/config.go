@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -23,6 +24,10 @@ type Config struct {
 	// URL is the server's, with the path under which it speaks Bayeux: http, https, ws
 	// or wss. No default.
 	URL string
+
+	// TLS [ca-file] has the authorities to trust, for https and wss. Default: those of
+	// the system.
+	TLS *tls.Config
 
 	// Transport [transport] of clients and publishers. Default WebSocket.
 	Transport Transport

@@ -40,6 +40,7 @@ const maxAnswer = 64 << 20
 // dialer opens the connections of a run.
 type dialer struct {
 	target  *url.URL
+	trust   *tls.Config
 	timeout time.Duration
 	spread  bool // clients have addresses of their own
 }
@@ -58,7 +59,7 @@ func (d *dialer) from(ctx context.Context, client int) (net.Conn, error) {
 	if err != nil || !d.secure() {
 		return conn, err
 	}
-	c := tls.Client(conn, &tls.Config{ServerName: d.target.Hostname(), MinVersion: tls.VersionTLS12})
+	c := tls.Client(conn, d.trust)
 	hctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	if err := c.HandshakeContext(hctx); err != nil {
@@ -66,6 +67,15 @@ func (d *dialer) from(ctx context.Context, client int) (net.Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// trusting is the configuration of TLS for a server.
+func trusting(cfg *tls.Config, target *url.URL) *tls.Config {
+	if cfg = cfg.Clone(); cfg == nil {
+		cfg = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	cfg.ServerName = target.Hostname()
+	return cfg
 }
 
 func (d *dialer) secure() bool { return d.target.Scheme == "https" || d.target.Scheme == "wss" }

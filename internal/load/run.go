@@ -86,7 +86,7 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 	name := newRun()
 	r := &run{
 		cfg:    cfg,
-		dialer: &dialer{target: u, timeout: cfg.Timeout, spread: loopbackHost(ctx, u)},
+		dialer: &dialer{target: u, trust: trusting(cfg.TLS, u), timeout: cfg.Timeout, spread: loopbackHost(ctx, u)},
 		marks:  newMarks(name, cfg.Size),
 		meter:  newMeter(),
 		gone:   map[string]int{}, refused: map[string]int{},
