@@ -8,7 +8,8 @@ const (
 	CauseClient Cause = "client"
 	// CauseServer: the program did; see [Session.Disconnect].
 	CauseServer Cause = "server"
-	// CauseExpired: its client did not come in time.
+	// CauseExpired: its client did not come in time, or the program ended it as if that
+	// were so; see [Session.Expire].
 	CauseExpired Cause = "expired"
 	// CauseQueue: too much waited for it.
 	CauseQueue Cause = "queue"

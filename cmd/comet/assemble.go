@@ -13,6 +13,7 @@ import (
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/cluster/oort"
 	"github.com/halleycomet/halley/comet"
+	"github.com/halleycomet/halley/comet/access"
 	"github.com/halleycomet/halley/internal/admin"
 	"github.com/halleycomet/halley/internal/cli"
 	"github.com/halleycomet/halley/internal/node"
@@ -49,8 +50,9 @@ type process struct {
 	url       string
 	members   *cluster.Cluster // nil without gossip
 	server    *comet.Server
-	cloud     *oort.Cloud  // nil outside a cloud
-	admin     *admin.Admin // nil without an admin address
+	policy    *access.Policy // nil: everybody may do everything
+	cloud     *oort.Cloud    // nil outside a cloud
+	admin     *admin.Admin   // nil without an admin address
 
 	leaving chan struct{} // closed when the node begins to leave
 	unready func()        // closes it
@@ -86,6 +88,9 @@ func (n *process) makeParts() (err error) {
 	cfg.Name, cfg.Tag, cfg.Log = n.set.Name, tag, n.log
 	cfg.ShutdownTimeout = n.set.goodbye(cfg.ShutdownTimeout)
 	if n.server, err = comet.New(cfg); err != nil {
+		return err
+	}
+	if err = n.makePolicy(); err != nil {
 		return err
 	}
 	if err = n.makeCloud(); err != nil {
@@ -127,6 +132,9 @@ func (n *process) metrics() prometheus.Gatherer {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if n.pair != nil {
 		registry.MustRegister(n.pair.Collector())
+	}
+	if n.policy != nil {
+		registry.MustRegister(n.policy.Collector())
 	}
 	if n.cloud != nil {
 		registry.MustRegister(n.cloud.Collector())

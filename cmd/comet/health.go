@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"time"
 
 	"github.com/halleycomet/halley/bayeux/client"
@@ -21,10 +20,10 @@ func healthCommand() cli.Command {
 		MinArgs: 1,
 		MaxArgs: 1,
 		Declare: func(s *cli.Settings) cli.Action {
-			var trust trust
-			trust.declare(s)
-			return cli.Action{Check: trust.check, Run: func(ctx context.Context, call cli.Call) error {
-				return health(ctx, call.Args[0], trust.config)
+			var entry entry
+			entry.declare(s)
+			return cli.Action{Check: entry.check, Run: func(ctx context.Context, call cli.Call) error {
+				return health(ctx, call.Args[0], &entry)
 			}}
 		},
 	}
@@ -32,10 +31,10 @@ func healthCommand() cli.Command {
 
 // health goes the way of every client: handshake, first connect, disconnect. The
 // first failure is the answer.
-func health(ctx context.Context, url string, trusted *tls.Config) error {
+func health(ctx context.Context, url string, by *entry) error {
 	work := newOnce()
 	cfg := client.DefaultConfig(url)
-	cfg.TLS = trusted
+	by.apply(&cfg)
 	cfg.MaxNetworkDelay = healthTimeout
 	cfg.DisconnectTimeout = healthTimeout / 4
 	cfg.OnConnect = func() { work.done(nil) }

@@ -16,7 +16,7 @@ import (
 type toolFlags struct {
 	transport client.Transport
 	timeout   time.Duration
-	trust     trust
+	entry     entry
 }
 
 // auto stands for the transports of client.DefaultConfig.
@@ -27,20 +27,20 @@ func declareTool(s *cli.Settings, timeoutUsage string) *toolFlags {
 	cli.Enum(s, &f.transport, "transport", []client.Transport{auto, client.WebSocket, client.LongPolling},
 		"The transport to speak. auto is WebSocket, or long-polling where there is no way for it.").NoEnv()
 	s.Duration(&f.timeout, "timeout", timeoutUsage).NoEnv()
-	f.trust.declare(s)
+	f.entry.declare(s)
 	return f
 }
 
 func (f *toolFlags) check() error {
 	if f.timeout <= 0 {
-		return errors.Join(fmt.Errorf("--timeout: %v is not positive", f.timeout), f.trust.check())
+		return errors.Join(fmt.Errorf("--timeout: %v is not positive", f.timeout), f.entry.check())
 	}
-	return f.trust.check()
+	return f.entry.check()
 }
 
 func (f *toolFlags) config(url string) client.Config {
 	cfg := client.DefaultConfig(url)
-	cfg.TLS = f.trust.config
+	f.entry.apply(&cfg)
 	if f.transport != auto {
 		cfg.Transports = []client.Transport{f.transport}
 	}

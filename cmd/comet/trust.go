@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"net/http"
 
+	"github.com/halleycomet/halley/bayeux/client"
 	"github.com/halleycomet/halley/internal/cli"
 	"github.com/halleycomet/halley/internal/tlsfiles"
 )
@@ -23,4 +25,23 @@ func (t *trust) check() (err error) {
 		return fmt.Errorf("--ca-file: %w", err)
 	}
 	return nil
+}
+
+// entry is how a tool gets in: whom it trusts, and who it is.
+type entry struct {
+	trust
+	token string
+}
+
+func (e *entry) declare(s *cli.Settings) {
+	e.trust.declare(s)
+	s.Secret(&e.token, "token", "The token (JWT) to show, as Authorization: Bearer.")
+}
+
+// apply completes the configuration of a client.
+func (e *entry) apply(cfg *client.Config) {
+	cfg.TLS = e.config
+	if e.token != "" {
+		cfg.Header = http.Header{"Authorization": {"Bearer " + e.token}}
+	}
 }

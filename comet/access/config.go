@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/halleycomet/halley/internal/reread"
 )
 
 // Config says who may come in and what they may do. Begin with [DefaultConfig]; names
@@ -79,8 +81,11 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(setting string, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
+		if err == nil {
+			return
+		}
+		for mistake := range strings.SplitSeq(err.Error(), "\n") {
+			errs = append(errs, fmt.Errorf("%s: %s", setting, mistake))
 		}
 	}
 	if given := c.keyFiles(); len(given) > 1 {
@@ -137,4 +142,21 @@ func (c *Config) keyFiles() (given []keyFile) {
 		}
 	}
 	return given
+}
+
+// loadKeys reads a key file once, as Validate and the beginning do.
+func loadKeys(c *Config, f keyFile) (v *verifier, err error) {
+	files := reread.New(func(contents [][]byte) (err error) {
+		v, err = c.verifier(f, contents[0])
+		return err
+	}, f.path)
+	return v, files.Load()
+}
+
+func (c *Config) verifier(f keyFile, data []byte) (*verifier, error) {
+	keys, err := f.read(data)
+	if err != nil {
+		return nil, err
+	}
+	return newVerifier(c, keys)
 }

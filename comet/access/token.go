@@ -19,6 +19,8 @@ type verifier struct {
 	parser   *jwt.Parser
 	validate *jwt.Validator
 	leeway   time.Duration
+	expiry   bool // exp is wanted
+	issuer   bool // iss is wanted
 }
 
 // newVerifier restricts the keys to the algorithms that the configuration allows.
@@ -26,7 +28,7 @@ func newVerifier(cfg *Config, keys []key) (*verifier, error) {
 	if len(keys) > maxKeys {
 		return nil, fmt.Errorf("%d keys are too many: %d are the most", len(keys), maxKeys)
 	}
-	v := &verifier{leeway: cfg.Leeway}
+	v := &verifier{leeway: cfg.Leeway, expiry: cfg.RequireExpiry, issuer: cfg.Issuer != ""}
 	var methods []string
 	for _, k := range keys {
 		k.algorithms = slices.DeleteFunc(slices.Clone(k.algorithms), func(a string) bool {
@@ -66,7 +68,7 @@ func (v *verifier) verify(token string) (claims Claims, ends time.Time, why Deni
 		return nil, time.Time{}, untrusted(err)
 	}
 	if err := v.validate.Validate(said); err != nil {
-		return nil, time.Time{}, refused(said, err)
+		return nil, time.Time{}, v.refused(said, err)
 	}
 	if exp, err := said.GetExpirationTime(); err == nil && exp != nil {
 		ends = exp.Add(v.leeway)
@@ -128,7 +130,7 @@ func untrusted(err error) Denial {
 
 // refused is why a token is not good here and now. Several reasons may hold; the
 // first of this list is told.
-func refused(said jwt.MapClaims, err error) Denial {
+func (v *verifier) refused(said jwt.MapClaims, err error) Denial {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return DeniedExpired
@@ -139,10 +141,10 @@ func refused(said jwt.MapClaims, err error) Denial {
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
 		return DeniedAudience
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		if said["exp"] == nil {
+		if v.expiry && said["exp"] == nil {
 			return DeniedEndless
 		}
-		if said["iss"] == nil {
+		if v.issuer && said["iss"] == nil {
 			return DeniedIssuer
 		}
 		return DeniedAudience

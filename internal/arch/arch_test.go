@@ -25,13 +25,14 @@ var arrows = map[string][]string{
 	"comet":           {"bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"balancer":        {"cluster", "bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {},
+	"comet/access":  {"bayeux", "comet", "internal/reread"},
 	"internal/arch": {}, "internal/reread": {}, "internal/tlstest": {}, "internal/tlsfiles": {"internal/reread"},
 	"internal/admin": {"internal/cli"},
 	"internal/node":  {"bayeux", "cluster", "internal/cli"},
 	"internal/load":  {"bayeux"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
 	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/sticky"},
-	"cmd/comet":      {"comet", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
+	"cmd/comet":      {"comet", "comet/access", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
 }
 
 // given lists who may import the libraries on which the project stands.
@@ -39,7 +40,7 @@ var given = map[string][]string{
 	"github.com/hashicorp/memberlist":         {"cluster"},
 	"github.com/fasthttp/websocket":           {"comet", "balancer", "bayeux/client", "internal/load"},
 	"github.com/valyala/fasthttp":             {"comet", "balancer", "internal/origins", "internal/demo", "internal/load"},
-	"github.com/goccy/go-yaml":                {"internal/cli"},
+	"github.com/goccy/go-yaml":                {"internal/cli", "comet/access"},
 	"github.com/spf13/pflag":                  {"internal/cli"},
 	"github.com/tidwall/gjson":                {"bayeux"},
 	"github.com/cespare/xxhash/v2":            {"balancer"},
