@@ -137,7 +137,12 @@ func (s *session) ask() (sock *socket, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parting = max(s.parting, asked)
-	if s.parting == told || s.hold == nil && s.sock == nil || !s.settledLocked() {
+	switch {
+	case s.parting == told || s.hold == nil && s.sock == nil:
+		return nil, false
+	case !s.settledLocked():
+		// What waits, or is not acknowledged, takes this connect; the next one is told.
+		s.releaseLocked(releaseTimeout)
 		return nil, false
 	}
 	s.parting = told
@@ -152,18 +157,20 @@ func (s *session) askable() bool {
 }
 
 // tellLocked is for a connect that is being answered: whether the answer tells the
-// client to go.
+// client to go. On a socket it does not: the client would handshake on the same one.
+// It is told by the close frame.
 func (s *session) tellLocked() bool {
-	if s.parting == asked && s.settledLocked() {
+	if s.parting == asked && s.sock == nil && s.settledLocked() {
 		s.parting = told
 	}
 	return s.parting == told
 }
 
-// settledLocked tells whether all that the client was sent is known to have arrived,
-// or is not asked for.
+// settledLocked tells whether the client loses nothing if it is told now: all that it
+// is to acknowledge has been, and what waits goes ahead of the answer or of the close
+// frame. Ahead of that goes only what may leave without a connect reply.
 func (s *session) settledLocked() bool {
-	return s.acks == nil || len(s.acks.sent) == 0 && len(s.queue.waiting) == 0
+	return s.acks == nil && (s.sock == nil || !s.connectOnly) || s.waitingLocked() == 0
 }
 
 // parted tells whether nothing is to be waited for.

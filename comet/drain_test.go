@@ -179,3 +179,48 @@ func TestDrainPassesOverTheSilent(t *testing.T) {
 		}
 	})
 }
+
+// A session with acknowledgements is told when it has acknowledged everything, on
+// either transport.
+func TestDrainWaitsForAcknowledgements(t *testing.T) {
+	f := start(t, nil)
+	handshake := `[{"channel":"/meta/handshake","id":"1","ext":{"ack":true}}]`
+	poller := clientID(t, f.request("POST", "/cometd", handshake).body)
+	f.post(poller, `[{"channel":"/meta/connect","clientId":"%","ext":{"ack":0}}]`)
+	f.post(poller, `[{"channel":"/meta/subscribe","clientId":"%","subscription":"/x"}]`)
+
+	c := f.ws()
+	c.say(handshake)
+	c.id = clientID(t, c.hear())
+	c.say(`[{"channel":"/meta/connect","clientId":"%","ext":{"ack":0}}]`)
+	mustHold(t, c.hear(), `"ack":1`)
+	c.say(`[{"channel":"/meta/subscribe","clientId":"%","subscription":"/x"}]`)
+	mustHold(t, c.hear(), `"successful":true`)
+
+	f.post(f.connected(), `[{"channel":"/x","data":"m","clientId":"%"}]`)
+	left := drained(f.Server, t.Context())
+	for _, id := range []string{poller, c.id} {
+		eventually(t, "its turn", func() bool {
+			s := f.session(id)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.parting == asked
+		})
+	}
+	// The message, which is to be acknowledged; nobody is told yet.
+	body := f.post(poller, `[{"channel":"/meta/connect","clientId":"%","ext":{"ack":1}}]`)
+	mustHold(t, body, `"data":"m"`, `"ack":2`, `"successful":true`)
+	body = f.post(poller, `[{"channel":"/meta/connect","clientId":"%","ext":{"ack":2}}]`)
+	mustHold(t, body, toldReply)
+
+	c.say(`[{"channel":"/meta/connect","clientId":"%","ext":{"ack":1}}]`)
+	mustHold(t, c.hear(), `"data":"m"`)
+	mustHold(t, c.hear(), `"ack":2`, `"successful":true`)
+	c.say(`[{"channel":"/meta/connect","clientId":"%","ext":{"ack":2}}]`)
+	if code := c.closed(); code != 1012 {
+		t.Errorf("closed with %d, want 1012", code)
+	}
+	if n := receive(t, "the end of Drain", left); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+}

@@ -35,7 +35,7 @@ type hold struct {
 func (s *session) arm(h *hold, d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.state.live() || s.parting != stays || s.srv.refuses(s) || s.deliverableLocked() {
+	if !s.state.live() || s.parting != stays && h.sock == nil || s.srv.refuses(s) || s.deliverableLocked() {
 		return false
 	}
 	s.releaseLocked(releaseReplaced)

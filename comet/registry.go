@@ -63,13 +63,13 @@ func (r *registry) all() []*session {
 	return all
 }
 
-// ordinary lists the sessions that are not those of other comets.
+// ordinary lists the sessions of remote clients, which other comets are not.
 func (r *registry) ordinary() []*session {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	all := make([]*session, 0, len(r.byID)-r.peers)
 	for _, s := range r.byID {
-		if !s.peer {
+		if !s.peer && s.local == nil {
 			all = append(all, s)
 		}
 	}
