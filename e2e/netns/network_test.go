@@ -44,9 +44,12 @@ func newNetwork(t *testing.T) *network {
 	return n
 }
 
+// uplink is this machine's device on the network.
+func (n *network) uplink() string { return fmt.Sprintf("hal%d", os.Getpid()) }
+
 // open makes the bridge and puts this machine on it.
 func (n *network) open() error {
-	hub, uplink := n.prefix+"hub", fmt.Sprintf("hal%d", os.Getpid())
+	hub, uplink := n.prefix+"hub", n.uplink()
 	if err := n.namespace(hub); err != nil {
 		return err
 	}
