@@ -37,6 +37,7 @@ func loadCommand() cli.Command {
 func declareLoad(s *cli.Settings, c *load.Config) {
 	cli.Enum(s, &c.Transport, "transport", []load.Transport{load.WebSocket, load.LongPolling}, "The transport of clients and publishers.").NoEnv()
 	s.Int(&c.Clients, "clients", "CLIENTS", "How many clients subscribe.").NoEnv()
+	s.Int(&c.Frozen, "frozen", "CLIENTS", "How many more come and then read nothing; what they miss is not counted.").NoEnv()
 	s.Int(&c.Rooms, "rooms", "CHANNELS", "Over how many channels they are spread.").NoEnv()
 	s.Int(&c.Publishers, "publishers", "SESSIONS", "How many sessions publish, at most one a room.").NoEnv()
 	s.Float(&c.Rate, "rate", "PER-SECOND", "How many messages are published a second, over the channels in turn.").NoEnv()

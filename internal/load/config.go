@@ -35,6 +35,11 @@ type Config struct {
 	// Clients [clients] is how many subscribe. Default 100.
 	Clients int
 
+	// Frozen [frozen] is how many more clients come and subscribe, and from then on read
+	// nothing, with the smallest buffers. What they miss is not counted: they show what
+	// they do to the others. Default 0.
+	Frozen int
+
 	// Rooms [rooms] is over how many channels they are spread. Default 1.
 	Rooms int
 
@@ -129,6 +134,7 @@ func (c *Config) Validate() error {
 		bad("transport", "%q is none of %s, %s", c.Transport, WebSocket, LongPolling)
 	}
 	count("clients", c.Clients, 1, maxCount)
+	count("frozen", c.Frozen, 0, 10_000)
 	count("rooms", c.Rooms, 1, max(1, c.Clients))
 	count("publishers", c.Publishers, 1, max(1, c.Rooms))
 	if c.Rate <= 0 || c.Rate > 1e6 {

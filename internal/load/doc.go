@@ -6,7 +6,8 @@
 // A run has these phases, one after the other; the words are those of [Report]:
 //
 //	before     the memory of the server's process is read, when it is known
-//	open       the publishers come, then the clients: handshake, subscribe, connect
+//	open       the publishers come, then the clients: handshake, subscribe, connect;
+//	           then those that will read nothing (Config.Frozen)
 //	idle       nothing moves for Config.Settle; the memory is read again
 //	waves      one message to all, until each client has it and waits again; memory; N times
 //	warm-up    the publishers publish, and nothing is measured

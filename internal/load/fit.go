@@ -13,7 +13,7 @@ func (c *Config) files() int {
 		// The goodbyes have connections of their own, as the clients' are waiting.
 		publishers += c.AtOnce
 	}
-	return c.Clients + publishers + reserve
+	return c.Clients + c.Frozen + publishers + reserve
 }
 
 // fits says whether so many files may be opened.

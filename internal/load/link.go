@@ -43,6 +43,7 @@ type dialer struct {
 	trust   *tls.Config
 	timeout time.Duration
 	spread  bool // clients have addresses of their own
+	frozen  int  // the first client that will read nothing
 }
 
 // from dials for a client.
@@ -56,6 +57,9 @@ func (d *dialer) from(ctx context.Context, client int) (net.Conn, error) {
 		port = map[bool]string{true: "443", false: "80"}[d.secure()]
 	}
 	conn, err := nd.DialContext(ctx, "tcp", net.JoinHostPort(d.target.Hostname(), port))
+	if err == nil && client >= d.frozen {
+		err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	}
 	if err != nil || !d.secure() {
 		return conn, err
 	}

@@ -160,9 +160,9 @@ func TestValidateReportsAll(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	c = Config{Transport: "pigeon", Publishers: 2, Window: -1, Size: minSize - 1, Duration: -1, WarmUp: -1, Waves: -1, Settle: -1, PID: -1}
+	c = Config{Transport: "pigeon", Frozen: -1, Publishers: 2, Window: -1, Size: minSize - 1, Duration: -1, WarmUp: -1, Waves: -1, Settle: -1, PID: -1}
 	err := c.Validate()
-	for _, setting := range []string{"transport", "clients", "rooms", "publishers", "rate", "window", "size", "duration", "warm-up", "waves", "settle", "at-once", "timeout", "pid"} {
+	for _, setting := range []string{"transport", "clients", "frozen", "rooms", "publishers", "rate", "window", "size", "duration", "warm-up", "waves", "settle", "at-once", "timeout", "pid"} {
 		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+setting+": ") {
 			t.Errorf("no word of %s in\n%v", setting, err)
 		}
@@ -231,7 +231,7 @@ func TestProcess(t *testing.T) {
 
 func TestReportForPeople(t *testing.T) {
 	r := Report{
-		URL: "http://x/cometd", Transport: WebSocket, Clients: 2, Connected: 1, Rooms: 1, Publishers: 1, Size: 100, OpenSeconds: 0.5,
+		URL: "http://x/cometd", Transport: WebSocket, Clients: 2, Connected: 1, Rooms: 1, Publishers: 1, Size: 100, OpenSeconds: 0.5, Frozen: 3,
 		Memory: Memory{BeforeBytes: 10 << 20, IdleBytes: 20 << 20, IdlePerClient: 10 << 20, Waves: []Wave{
 			{Answered: true, Seconds: 1, Bytes: 30 << 20, PerClient: 20 << 20}, {Seconds: 2},
 		}},
@@ -245,6 +245,7 @@ func TestReportForPeople(t *testing.T) {
 	}
 	want := `http://x/cometd: 2 clients over websocket in 1 room, 1 publisher, 100 bytes a message
 opened        1 in 0.50 s
+frozen        3 more that read nothing
 memory        10.0 MiB before, 20.0 MiB idle: 10240.00 KiB a client
   wave 1      all answered within 1.00 s; 30.0 MiB: 20480.00 KiB a client
   wave 2      NOT all answered within 2.00 s

@@ -11,6 +11,7 @@ type Report struct {
 	Transport  Transport `json:"transport"`
 	Clients    int       `json:"clients"`   // asked for
 	Connected  int       `json:"connected"` // came in
+	Frozen     int       `json:"frozen"`    // came beside them, and read nothing
 	Rooms      int       `json:"rooms"`
 	Publishers int       `json:"publishers"`
 	Size       int       `json:"size_bytes"`
@@ -104,7 +105,7 @@ func selfPID() int { return os.Getpid() }
 
 func (r *run) newReport() *Report {
 	return &Report{
-		URL: r.cfg.URL, Transport: r.cfg.Transport, Clients: r.cfg.Clients, Rooms: r.cfg.Rooms,
+		URL: r.cfg.URL, Transport: r.cfg.Transport, Clients: r.cfg.Clients, Frozen: r.cfg.Frozen, Rooms: r.cfg.Rooms,
 		Publishers: r.cfg.Publishers, Size: r.cfg.Size, Gone: map[string]int{}, Refused: map[string]int{},
 		Memory: Memory{Waves: []Wave{}},
 	}

@@ -86,7 +86,10 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 	name := newRun()
 	r := &run{
 		cfg:    cfg,
-		dialer: &dialer{target: u, trust: trusting(cfg.TLS, u), timeout: cfg.Timeout, spread: loopbackHost(ctx, u)},
+		dialer: &dialer{
+			target: u, trust: trusting(cfg.TLS, u), timeout: cfg.Timeout,
+			spread: loopbackHost(ctx, u), frozen: cfg.Clients + cfg.Publishers,
+		},
 		marks:  newMarks(name, cfg.Size),
 		meter:  newMeter(),
 		gone:   map[string]int{}, refused: map[string]int{},

@@ -311,6 +311,24 @@ func TestEachClientHasItsAddress(t *testing.T) {
 	}
 }
 
+// They are subscribed, read nothing, and are neither waited for nor counted.
+func TestFrozenClients(t *testing.T) {
+	for _, transport := range []Transport{WebSocket, LongPolling} {
+		url, server := startComet(t)
+		cfg := quick(url, transport)
+		cfg.Frozen, cfg.Waves, cfg.Size, cfg.Window, cfg.WarmUp = 2, 1, 50_000, 4, 200*time.Millisecond
+		most := 0
+		cfg.Log = func(string) { most = max(most, server.Sessions()) }
+		r := run1(t, cfg)
+		if !r.Clean() || r.Frozen != 2 || !r.Memory.Waves[0].Answered {
+			t.Errorf("%s: %+v", transport, r)
+		}
+		if most != 13 {
+			t.Errorf("%s: %d sessions at most", transport, most)
+		}
+	}
+}
+
 func TestRunsThatCannotBe(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -19,6 +19,9 @@ func (r *Report) Write(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	line("opened", "%d in %.2f s", r.Connected, r.OpenSeconds)
+	if r.Frozen > 0 {
+		line("frozen", "%d more that read nothing", r.Frozen)
+	}
 	r.Memory.lines(line)
 	if m := r.Measured; m != nil {
 		m.lines(line, r.Memory.BeforeBytes > 0)
