@@ -57,11 +57,17 @@ func (d *dialer) from(ctx context.Context, client int) (net.Conn, error) {
 		port = map[bool]string{true: "443", false: "80"}[d.secure()]
 	}
 	conn, err := nd.DialContext(ctx, "tcp", net.JoinHostPort(d.target.Hostname(), port))
-	if err == nil && client >= d.frozen {
-		err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || !d.secure() {
-		return conn, err
+	if client >= d.frozen {
+		if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	if !d.secure() {
+		return conn, nil
 	}
 	c := tls.Client(conn, d.trust)
 	hctx, cancel := context.WithTimeout(ctx, d.timeout)

@@ -85,14 +85,14 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 	}
 	name := newRun()
 	r := &run{
-		cfg:    cfg,
+		cfg: cfg,
 		dialer: &dialer{
 			target: u, trust: trusting(cfg.TLS, u), timeout: cfg.Timeout,
 			spread: loopbackHost(ctx, u), frozen: cfg.Clients + cfg.Publishers,
 		},
-		marks:  newMarks(name, cfg.Size),
-		meter:  newMeter(),
-		gone:   map[string]int{}, refused: map[string]int{},
+		marks: newMarks(name, cfg.Size),
+		meter: newMeter(),
+		gone:  map[string]int{}, refused: map[string]int{},
 	}
 	for i := range cfg.Rooms {
 		r.rooms = append(r.rooms, newRoom(name, i, cfg.Window))
