@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -44,7 +45,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 	}
 	var waiting []*outgoing
 	for _, c := range x.connects {
-		reply, more, ok := s.answerConnect(ctx, x, c)
+		reply, more, ok := s.answerConnect(ctx, x, c, callback)
 		if !ok {
 			return
 		}
@@ -73,8 +74,8 @@ func alone(messages []bayeux.Message) bool {
 
 // answerConnect waits, if the connect is to be held, until it is completed, and
 // returns its reply and the messages that go with it. ok is false when the
-// response is made already.
-func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect) (reply bayeux.Reply, messages []*outgoing, ok bool) {
+// response is made already, or will be by a parked poll.
+func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect, callback string) (reply bayeux.Reply, messages []*outgoing, ok bool) {
 	if c.reply.Error != "" {
 		if x.session != nil && x.session.endedByServer() {
 			messages = x.session.goodbye()
@@ -83,13 +84,12 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect)
 	}
 	why := releaseMessages
 	if c.hold > 0 {
-		released := make(chan release, 1)
-		h := &hold{done: func(why release) { released <- why }, browser: browser{x.cookie, x.transport}}
-		if x.session.arm(h, c.hold) {
-			forget := s.watch.Watch(ctx.Conn(), func() { x.session.release(h, releaseHangup) })
-			why = <-released
-			forget()
-		} else if h.crowded {
+		p := waitingPoll(x.session, c.reply, callback, browser{x.cookie, x.transport})
+		if x.session.arm(&p.hold, c.hold) {
+			if why, ok = p.wait(ctx); !ok {
+				return reply, nil, false
+			}
+		} else if p.hold.crowded {
 			why = releaseCrowded
 		}
 	}
@@ -114,33 +114,47 @@ func answer(ctx *fasthttp.RequestCtx, timeout time.Duration, callback string, me
 	for _, m := range messages {
 		size += len(m.json)
 	}
-	out := append(make([]byte, 0, size), '[')
-	if len(replies) == 1 && replies[0].Channel == bayeux.MetaHandshake {
-		out, replies = replies[0].AppendJSON(out), nil
-	}
-	for _, m := range messages {
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = append(out, m.json...)
-	}
-	for i := range replies {
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = replies[i].AppendJSON(out)
-	}
-	out = append(out, ']')
-	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
-	if callback == "" {
-		ctx.SetContentType("application/json")
-	} else {
-		ctx.SetContentType("text/javascript; charset=utf-8")
-		out = bayeux.AppendJSONP(nil, callback, out)
-	}
+	out := appendAnswer(make([]byte, 0, size), callback, messages, replies)
+	setAnswerHeaders(&ctx.Response.Header, callback)
 	if len(out) > writeChunk {
 		ctx.Response.SetBodyStream(&largeBody{conn: ctx.Conn(), timeout: timeout, rest: out}, len(out))
 		return
 	}
 	ctx.Response.SetBodyRaw(out)
+}
+
+// setAnswerHeaders sets the headers that every answer with messages or replies has.
+func setAnswerHeaders(h *fasthttp.ResponseHeader, callback string) {
+	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	if callback == "" {
+		h.SetContentType("application/json")
+	} else {
+		h.SetContentType("text/javascript; charset=utf-8")
+	}
+}
+
+// appendAnswer appends the body of an answer.
+func appendAnswer(dst []byte, callback string, messages []*outgoing, replies []bayeux.Reply) []byte {
+	begin := len(dst)
+	dst = append(dst, '[')
+	if len(replies) == 1 && replies[0].Channel == bayeux.MetaHandshake {
+		dst, replies = replies[0].AppendJSON(dst), nil
+	}
+	for _, m := range messages {
+		if len(dst) > begin+1 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, m.json...)
+	}
+	for i := range replies {
+		if len(dst) > begin+1 {
+			dst = append(dst, ',')
+		}
+		dst = replies[i].AppendJSON(dst)
+	}
+	dst = append(dst, ']')
+	if callback == "" {
+		return dst
+	}
+	return bayeux.AppendJSONP(dst[:begin], callback, bytes.Clone(dst[begin:]))
 }

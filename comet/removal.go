@@ -75,6 +75,9 @@ func (s *Server) sweepUntil(ctx context.Context) {
 		select {
 		case now := <-ticker.C:
 			s.sweep(now)
+			for _, c := range s.lot.overdue(now) {
+				c.shut()
+			}
 		case <-ctx.Done():
 			return
 		}

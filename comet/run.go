@@ -62,16 +62,16 @@ func (s *Server) leave() {
 	for _, k := range sockets {
 		k.close(closeGoingAway, "leaving")
 	}
-	timer := time.NewTimer(s.cfg.ShutdownTimeout)
-	defer timer.Stop()
-	select {
-	case <-s.sessions.empty:
-	case <-timer.C:
+	answered := s.lot.close()
+	late := time.AfterFunc(s.cfg.ShutdownTimeout, func() {
 		for _, k := range s.sessions.close() {
 			k.abort()
 		}
-		<-s.sessions.empty
-	}
+		s.lot.abort()
+	})
+	defer late.Stop()
+	<-s.sessions.empty
+	<-answered
 }
 
 // FasthttpServer is a fasthttp server with the settings that a comet wants and
@@ -106,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	served := make(chan error, 1)
 	go func() {
 		defer cancel()
-		served <- server.Serve(ln)
+		served <- server.Serve(s.Parking(server, ln))
 	}()
 	left := make(chan error, 1)
 	go func() { left <- s.Run(ctx) }()

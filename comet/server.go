@@ -38,6 +38,7 @@ type Server struct {
 
 	channels channels
 	flush    flusher
+	lot      lot
 	strange  sparse // of warnings about refused origins
 
 	draining atomic.Bool // set once, by Drain: no new clients

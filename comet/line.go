@@ -1,0 +1,247 @@
+package comet
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/halleycomet/halley/internal/park"
+)
+
+// parkAfter is how long a held connect, or a connection between two requests, waits
+// in the goroutine in which it is before it is parked: what is over sooner, as under
+// load, is cheaper that way.
+const parkAfter = 5 * time.Millisecond
+
+// line is a connection over HTTP that can be parked. The HTTP server lets go of it
+// because it reads what it takes for the end of the stream between two requests,
+// where that is not answered. It then gives all its buffers back and closes the
+// line, which does not close the connection but has it rest until there is
+// something to read; from there it comes back in a new goroutine.
+//
+// While a held connect is parked (see poll) the line swallows what the HTTP server
+// writes as the answer, and is not read before the real one has been written. What
+// the HTTP server has read beyond that request stays in its buffer: it keeps its
+// goroutine, which waits.
+type line struct {
+	// fixed after construction
+	net.Conn // the connection itself
+	gate     *gate
+
+	// owned by the goroutine in which the HTTP server serves it
+	first   bool      // nothing has been read since it was accepted or came back
+	idle    bool      // between two requests, and nothing of the next has been read
+	clean   bool      // all answers to former requests had left when this one began
+	swallow bool      // what is written is not
+	until   time.Time // the deadline that the HTTP server has set for the next request
+
+	mu sync.Mutex
+	// guarded by mu
+	parked *park.Conn // made when it is needed
+	poll   *poll      // is parked, and its answer has not been written
+	letGo  bool       // the HTTP server was told to let go, and will close
+	away   bool       // the HTTP server has let go
+	behind chan struct{}
+
+	// guarded by the lot
+	in         *lineList
+	prev, next *line
+	since      time.Time
+}
+
+// enter notes what the HTTP server does with the line.
+func (c *line) enter(state fasthttp.ConnState) {
+	switch state {
+	case fasthttp.StateActive:
+		c.idle = false
+		c.awaitAnswer()
+	case fasthttp.StateIdle:
+		c.idle, c.clean = true, false
+	case fasthttp.StateHijacked:
+		c.gate.srv.lot.drop(c)
+	}
+}
+
+// SetReadDeadline is shortened while the line may come to rest.
+func (c *line) SetReadDeadline(t time.Time) error {
+	if c.first || c.idle {
+		c.until = t
+		return nil
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Read reads. Where the next request would begin it waits only for a moment, if the
+// line can rest.
+func (c *line) Read(p []byte) (int, error) {
+	if !c.first && !c.idle {
+		return c.Conn.Read(p)
+	}
+	if c.release(true) {
+		return 0, io.EOF
+	}
+	first := c.first
+	if c.restable() {
+		c.Conn.SetReadDeadline(time.Now().Add(parkAfter))
+		n, err := c.Conn.Read(p)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// It may have come while the processors were busy.
+			if n, err = c.parked.TryRead(p); errors.Is(err, park.ErrAgain) {
+				c.release(false)
+				return 0, io.EOF
+			}
+		}
+		if first || c.gate.untimed {
+			c.Conn.SetReadDeadline(c.until) // otherwise it is about to be set
+		}
+		return c.began(n), err
+	}
+	c.Conn.SetReadDeadline(c.until)
+	n, err := c.Conn.Read(p)
+	return c.began(n), err
+}
+
+// began notes that a request begins, of which n bytes have been read.
+func (c *line) began(n int) int {
+	if n > 0 {
+		c.first, c.idle, c.clean = false, false, true
+	}
+	return n
+}
+
+// restable tells whether the line can be parked at all.
+func (c *line) restable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parked == nil {
+		if parked, ok := c.gate.srv.watch.Conn(c.Conn); ok {
+			c.parked = parked
+		}
+	}
+	return c.parked != nil
+}
+
+// release lets the HTTP server go. With behind it does so only when a poll is parked.
+func (c *line) release(parked bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if parked && c.poll == nil {
+		return false
+	}
+	c.letGo = true
+	return true
+}
+
+// Write writes, unless the answer has been left to a parked poll.
+func (c *line) Write(p []byte) (int, error) {
+	if c.swallow {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// Close is called by the HTTP server when it lets go, and when it closes.
+func (c *line) Close() error {
+	c.mu.Lock()
+	switch {
+	case c.poll != nil:
+		c.away = true
+		c.parked.Arm(park.Hangup, c)
+		c.mu.Unlock()
+		return nil
+	case c.letGo:
+		c.letGo, c.away = false, true
+		c.mu.Unlock()
+		c.rest()
+		return nil
+	}
+	c.mu.Unlock()
+	return c.shut()
+}
+
+// shut closes the connection itself. More than once is harmless.
+func (c *line) shut() error {
+	c.gate.srv.lot.drop(c)
+	c.mu.Lock()
+	parked := c.parked
+	c.mu.Unlock()
+	if parked != nil {
+		parked.Disarm()
+	}
+	return c.Conn.Close()
+}
+
+// rest waits for the next request; the HTTP server has let go.
+func (c *line) rest() {
+	if !c.gate.srv.lot.rest(c, time.Now()) {
+		c.shut()
+		return
+	}
+	c.parked.Arm(park.Readable, c)
+}
+
+// Woken is called by the set in which the line is parked: the client of a held
+// connect has gone, or a line that rests can be read.
+func (c *line) Woken(e park.Events) {
+	c.mu.Lock()
+	p := c.poll
+	c.mu.Unlock()
+	switch {
+	case p != nil:
+		if e&park.Hangup != 0 {
+			p.session.release(&p.hold, releaseHangup)
+		}
+	case c.gate.srv.lot.wake(c):
+		go c.serve()
+	}
+}
+
+// serve gives the line back to the HTTP server.
+func (c *line) serve() {
+	defer c.gate.srv.lot.served()
+	c.mu.Lock()
+	c.away, c.letGo = false, false
+	c.mu.Unlock()
+	c.first, c.idle, c.clean, c.swallow = true, false, false, false
+	c.until = time.Time{}
+	_ = c.gate.http.ServeConn(c) // says how the connection ended
+}
+
+// answered notes that the answer to the parked poll has been written, or never will
+// be; with last the connection is closed then.
+func (c *line) answered(last bool) {
+	c.mu.Lock()
+	c.poll = nil
+	away := c.away
+	if c.behind != nil {
+		close(c.behind)
+		c.behind = nil
+	}
+	c.mu.Unlock()
+	switch {
+	case last:
+		c.shut()
+	case away:
+		c.rest()
+	}
+}
+
+// awaitAnswer holds up a request that was sent right behind one whose poll is parked.
+func (c *line) awaitAnswer() {
+	c.mu.Lock()
+	if c.poll == nil {
+		c.mu.Unlock()
+		return
+	}
+	answered := make(chan struct{})
+	c.behind = answered
+	c.parked.Arm(park.Hangup, c)
+	c.mu.Unlock()
+	<-answered
+	c.parked.Disarm()
+}

@@ -1,0 +1,217 @@
+package comet
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/origins"
+	"github.com/halleycomet/halley/internal/park"
+)
+
+// poll is a connect that is held over HTTP. It waits in the goroutine of its handler
+// at first, then parked on its line; whoever completes it does not write, but wakes
+// the goroutine, or has the flusher run the poll.
+type poll struct {
+	// fixed after construction
+	session  *session
+	hold     hold
+	reply    bayeux.Reply // when all is well
+	callback string
+
+	// set while it waits in the handler, fixed when it is parked
+	released  chan release // the outcome, while it waits in the handler
+	line      *line
+	origin    string
+	header    *fasthttp.ResponseHeader // nil: of the usual form
+	last      bool                     // the connection is closed afterwards
+	keepAlive bool                     // HTTP/1.0 that asked for it
+
+	state atomic.Int32
+	why   release // written by done, before the state
+}
+
+// The states of a poll. It is completed in each of the others, by done, and parked
+// once at most.
+const (
+	pollWaits int32 = iota // in the handler
+	pollParked
+	pollDone
+)
+
+func waitingPoll(session *session, reply bayeux.Reply, callback string) *poll {
+	p := &poll{session: session, reply: reply, callback: callback, released: make(chan release, 1)}
+	p.hold.done = p.done
+	return p
+}
+
+// done is the completion, under the lock of the session.
+func (p *poll) done(why release) {
+	p.why = why
+	if p.state.Swap(pollDone) == pollParked {
+		p.session.srv.flush.schedule(p)
+	} else {
+		p.released <- why
+	}
+}
+
+// wait returns the outcome; false means that the poll is parked and what the handler
+// answers goes nowhere.
+func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
+	timer := time.NewTimer(parkAfter)
+	defer timer.Stop()
+	select {
+	case why := <-p.released:
+		return why, true
+	case <-timer.C:
+	}
+	if c, ok := ctx.Conn().(*line); ok && c.hold(ctx, p) {
+		return releaseMessages, false
+	}
+	forget := p.session.srv.watch.Watch(unwrap(ctx.Conn()), func() { p.session.release(&p.hold, releaseHangup) })
+	defer forget()
+	return <-p.released, true
+}
+
+// hold parks a poll, if that can be and if it has not been completed meanwhile. ctx
+// then answers with nothing.
+func (c *line) hold(ctx *fasthttp.RequestCtx, p *poll) bool {
+	if !c.clean || !c.restable() || !c.gate.srv.lot.adopt(c) {
+		return false
+	}
+	request, server := &ctx.Request.Header, c.gate.http
+	p.line = c
+	p.origin = string(request.Peek(fasthttp.HeaderOrigin))
+	p.last = request.ConnectionClose() || ctx.Response.Header.ConnectionClose() || server.DisableKeepalive ||
+		server.MaxRequestsPerConn > 0 && ctx.ConnRequestNum() >= uint64(server.MaxRequestsPerConn)
+	p.keepAlive = !request.IsHTTP11()
+	scratch := scratches.Get().(*scratch)
+	p.dress(&scratch.header)
+	if !bytes.Equal(scratch.header.Header(), ctx.Response.Header.Header()) {
+		p.header = new(fasthttp.ResponseHeader)
+		ctx.Response.Header.CopyTo(p.header)
+	}
+	scratches.Put(scratch)
+	c.mu.Lock()
+	c.poll = p
+	c.mu.Unlock()
+	if !p.state.CompareAndSwap(pollWaits, pollParked) {
+		c.mu.Lock()
+		c.poll = nil
+		c.mu.Unlock()
+		return false
+	}
+	p.released = nil
+	c.swallow = true
+	ctx.Response.SetBodyStream(swallowed{c}, 0)
+	return true
+}
+
+// swallowed is the body of an answer that goes nowhere: when it is written, all that
+// was written before it is swallowed by the line, and nothing afterwards.
+type swallowed struct{ line *line }
+
+// WriteTo flushes the header.
+func (b swallowed) WriteTo(w io.Writer) (n int64, err error) {
+	if buffered, ok := w.(*bufio.Writer); ok {
+		err = buffered.Flush()
+	}
+	b.line.swallow = false
+	return 0, err
+}
+
+// Read is what makes it a body. fasthttp prefers WriteTo.
+func (b swallowed) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// scratch is what it takes to make an answer.
+type scratch struct {
+	header fasthttp.ResponseHeader
+	body   []byte
+	out    []byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// dress makes the headers that the handler of an ordinary request has made.
+func (p *poll) dress(h *fasthttp.ResponseHeader) {
+	h.Reset()
+	origins.Apply(h, p.origin)
+	if p.callback != "" {
+		h.Set(fasthttp.HeaderCacheControl, "no-store")
+	}
+}
+
+// run answers a parked poll, in the flusher. What the client does not take at once
+// goes on in a goroutine.
+func (p *poll) run() {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	out := p.answer(s)
+	n, err := p.line.parked.TryWrite(out)
+	switch {
+	case err == nil:
+		p.line.answered(p.last)
+	case errors.Is(err, park.ErrAgain):
+		go p.finish(bytes.Clone(out[n:]))
+	default:
+		p.line.answered(true)
+	}
+	if cap(s.out) > writeChunk {
+		s.body, s.out = nil, nil
+	}
+}
+
+// finish writes the rest of an answer, each writeChunk bytes within the write
+// timeout (see largeBody).
+func (p *poll) finish(rest []byte) {
+	conn, timeout := p.line.Conn, p.session.srv.cfg.WriteTimeout
+	for len(rest) > 0 {
+		conn.SetWriteDeadline(time.Now().Add(timeout))
+		n, err := conn.Write(rest[:min(len(rest), writeChunk)])
+		if err != nil {
+			p.line.answered(true)
+			return
+		}
+		rest = rest[n:]
+	}
+	conn.SetWriteDeadline(time.Time{})
+	p.line.answered(p.last)
+}
+
+// answer makes the whole response, as fasthttp does from what Server.poll makes.
+func (p *poll) answer(s *scratch) []byte {
+	srv, h := p.session.srv, &s.header
+	if p.header != nil {
+		p.header.CopyTo(h)
+	} else {
+		p.dress(h)
+	}
+	s.body = s.body[:0]
+	switch p.why {
+	case releaseReplaced:
+		h.SetStatusCode(srv.cfg.DuplicateConnectStatus)
+	case releaseHangup:
+		p.last = true
+	default:
+		messages, reply := srv.connectAnswer(p.session, p.reply, p.why)
+		s.body = appendAnswer(s.body, p.callback, messages, []bayeux.Reply{reply})
+		setAnswerHeaders(h, p.callback)
+	}
+	p.last = p.last || srv.left.Load()
+	h.SetContentLength(len(s.body))
+	if p.last {
+		h.SetConnectionClose()
+	} else if p.keepAlive {
+		h.Set(fasthttp.HeaderConnection, "keep-alive")
+	}
+	s.out = h.AppendBytes(s.out[:0])
+	s.out = append(s.out, s.body...)
+	return s.out
+}
