@@ -15,7 +15,8 @@ import (
 
 // parkAfter is how long a held connect, or a connection between two requests, waits
 // in the goroutine in which it is before it is parked: what is over sooner, as under
-// load, is cheaper that way.
+// load, is cheaper that way. It is parked at once where the last wait of the same kind
+// on the same connection was longer.
 const parkAfter = 5 * time.Millisecond
 
 // line is a connection over HTTP that can be parked. The HTTP server lets go of it
@@ -38,15 +39,17 @@ type line struct {
 	idle    bool      // between two requests, and nothing of the next has been read
 	clean   bool      // all answers to former requests had left when this one began
 	swallow bool      // what is written is not
+	pausing bool      // the last pause between two requests was long
 	until   time.Time // the deadline that the HTTP server has set for the next request
 
 	mu sync.Mutex
 	// guarded by mu
-	parked *park.Conn // made when it is needed
-	poll   *poll      // is parked, and its answer has not been written
-	letGo  bool       // the HTTP server was told to let go, and will close
-	away   bool       // the HTTP server has let go
-	behind chan struct{}
+	parked  *park.Conn // made when it is needed
+	poll    *poll      // is parked, and its answer has not been written
+	patient bool       // the last poll that was held was held for long
+	letGo   bool       // the HTTP server was told to let go, and will close
+	away    bool       // the HTTP server has let go
+	behind  chan struct{}
 
 	// guarded by the lot
 	in         *lineList
@@ -87,14 +90,10 @@ func (c *line) Read(p []byte) (int, error) {
 	}
 	first := c.first
 	if c.restable() {
-		c.Conn.SetReadDeadline(time.Now().Add(parkAfter))
-		n, err := c.Conn.Read(p)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// It may have come while the processors were busy.
-			if n, err = c.parked.TryRead(p); errors.Is(err, park.ErrAgain) {
-				c.release(false)
-				return 0, io.EOF
-			}
+		n, err := c.moment(p)
+		if errors.Is(err, park.ErrAgain) {
+			c.release(false)
+			return 0, io.EOF
 		}
 		if first || c.gate.untimed {
 			c.Conn.SetReadDeadline(c.until) // otherwise it is about to be set
@@ -104,6 +103,18 @@ func (c *line) Read(p []byte) (int, error) {
 	c.Conn.SetReadDeadline(c.until)
 	n, err := c.Conn.Read(p)
 	return c.began(n), err
+}
+
+// moment reads, and waits for what is to be read a moment at most.
+func (c *line) moment(p []byte) (int, error) {
+	if !c.pausing {
+		c.Conn.SetReadDeadline(time.Now().Add(parkAfter))
+		if n, err := c.Conn.Read(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		// It may have come while the processors were busy.
+	}
+	return c.parked.TryRead(p)
 }
 
 // began notes that a request begins, of which n bytes have been read.
@@ -196,18 +207,21 @@ func (c *line) Woken(e park.Events) {
 		if e&park.Hangup != 0 {
 			p.session.release(&p.hold, releaseHangup)
 		}
-	case c.gate.srv.lot.wake(c):
-		go c.serve()
+	default:
+		if rested, ok := c.gate.srv.lot.wake(c, time.Now()); ok {
+			go c.serve(rested)
+		}
 	}
 }
 
-// serve gives the line back to the HTTP server.
-func (c *line) serve() {
+// serve gives the line back to the HTTP server, after it has rested.
+func (c *line) serve(rested time.Duration) {
 	defer c.gate.srv.lot.served()
 	c.mu.Lock()
 	c.away, c.letGo = false, false
 	c.mu.Unlock()
 	c.first, c.idle, c.clean, c.swallow = true, false, false, false
+	c.pausing = rested >= parkAfter
 	c.until = time.Time{}
 	_ = c.gate.http.ServeConn(c) // says how the connection ended
 }
@@ -216,6 +230,7 @@ func (c *line) serve() {
 // be; with last the connection is closed then.
 func (c *line) answered(last bool) {
 	c.mu.Lock()
+	c.patient = time.Since(c.poll.began) >= parkAfter
 	c.poll = nil
 	away := c.away
 	if c.behind != nil {

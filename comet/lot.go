@@ -47,16 +47,16 @@ func (l *lot) rest(c *line, now time.Time) bool {
 
 // wake ends the rest of a line, and counts the goroutine that will serve it; false
 // when it does not rest.
-func (l *lot) wake(c *line) bool {
+func (l *lot) wake(c *line, now time.Time) (rested time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.in != &l.resting {
-		return false
+		return 0, false
 	}
 	c.leave()
 	l.busy.append(c)
 	l.serving++
-	return true
+	return now.Sub(c.since), true
 }
 
 // served notes the end of a goroutine that wake counted.

@@ -25,6 +25,7 @@ type poll struct {
 	hold     hold
 	reply    bayeux.Reply // when all is well
 	callback string
+	began    time.Time
 
 	// set while it waits in the handler, fixed when it is parked
 	released  chan release // the outcome, while it waits in the handler
@@ -47,7 +48,7 @@ const (
 )
 
 func waitingPoll(session *session, reply bayeux.Reply, callback string) *poll {
-	p := &poll{session: session, reply: reply, callback: callback, released: make(chan release, 1)}
+	p := &poll{session: session, reply: reply, callback: callback, began: time.Now(), released: make(chan release, 1)}
 	p.hold.done = p.done
 	return p
 }
@@ -65,19 +66,28 @@ func (p *poll) done(why release) {
 // wait returns the outcome; false means that the poll is parked and what the handler
 // answers goes nowhere.
 func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
-	timer := time.NewTimer(parkAfter)
-	defer timer.Stop()
-	select {
-	case why := <-p.released:
-		return why, true
-	case <-timer.C:
+	c, parkable := ctx.Conn().(*line)
+	if !parkable || !c.isPatient() {
+		timer := time.NewTimer(parkAfter)
+		defer timer.Stop()
+		select {
+		case why := <-p.released:
+			return why, true
+		case <-timer.C:
+		}
 	}
-	if c, ok := ctx.Conn().(*line); ok && c.hold(ctx, p) {
+	if parkable && c.hold(ctx, p) {
 		return releaseMessages, false
 	}
 	forget := p.session.srv.watch.Watch(unwrap(ctx.Conn()), func() { p.session.release(&p.hold, releaseHangup) })
 	defer forget()
 	return <-p.released, true
+}
+
+func (c *line) isPatient() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.patient
 }
 
 // hold parks a poll, if that can be and if it has not been completed meanwhile. ctx
