@@ -64,17 +64,3 @@ func (g *gate) Accept() (net.Conn, error) {
 	}
 	return conn, err
 }
-
-// unwrap is the connection itself, of which the HTTP server knows a wrapper.
-func unwrap(conn net.Conn) net.Conn {
-	for {
-		switch c := conn.(type) {
-		case *line:
-			conn = c.Conn
-		case interface{ UnsafeConn() net.Conn }: // one that was taken over from fasthttp
-			conn = c.UnsafeConn()
-		default:
-			return conn
-		}
-	}
-}

@@ -260,3 +260,6 @@ func (c *line) awaitAnswer() {
 	<-answered
 	c.parked.Disarm()
 }
+
+// UnsafeConn is the connection itself, for who takes it over.
+func (c *line) UnsafeConn() net.Conn { return c.Conn }

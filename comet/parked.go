@@ -47,9 +47,9 @@ const (
 	pollDone
 )
 
-func waitingPoll(session *session, reply bayeux.Reply, callback string) *poll {
+func waitingPoll(session *session, reply bayeux.Reply, callback string, b browser) *poll {
 	p := &poll{session: session, reply: reply, callback: callback, began: time.Now(), released: make(chan release, 1)}
-	p.hold.done = p.done
+	p.hold.done, p.hold.browser = p.done, b
 	return p
 }
 
@@ -79,7 +79,11 @@ func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
 	if parkable && c.hold(ctx, p) {
 		return releaseMessages, false
 	}
-	forget := p.session.srv.watch.Watch(unwrap(ctx.Conn()), func() { p.session.release(&p.hold, releaseHangup) })
+	conn := ctx.Conn()
+	if parkable {
+		conn = c.Conn
+	}
+	forget := p.session.srv.watch.Watch(conn, func() { p.session.release(&p.hold, releaseHangup) })
 	defer forget()
 	return <-p.released, true
 }
@@ -206,11 +210,11 @@ func (p *poll) answer(s *scratch) []byte {
 	s.body = s.body[:0]
 	switch p.why {
 	case releaseReplaced:
-		h.SetStatusCode(srv.cfg.DuplicateConnectStatus)
+		h.SetStatusCode(srv.cfg.DuplicateMetaConnectHTTPResponseCode)
 	case releaseHangup:
 		p.last = true
 	default:
-		messages, reply := srv.connectAnswer(p.session, p.reply, p.why)
+		reply, messages := p.session.answerPoll(p.reply, p.why)
 		s.body = appendAnswer(s.body, p.callback, messages, []bayeux.Reply{reply})
 		setAnswerHeaders(h, p.callback)
 	}

@@ -92,7 +92,10 @@ type oneByOne struct{ r io.Reader }
 
 func (o oneByOne) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }
 
-var date = regexp.MustCompile(`Date: [^\r]*`)
+var (
+	date       = regexp.MustCompile(`Date: [^\r]*`)
+	connection = regexp.MustCompile(`Connection: [^\r]*\r\n`)
+)
 
 func post(headers, body string) string {
 	return fmt.Sprintf("POST /cometd HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", headers, len(body), body)
@@ -141,6 +144,11 @@ func TestParkedAnswers(t *testing.T) {
 					end(f, id, other)
 					got[i], _ = hear(t, r)
 					got[i] = strings.ReplaceAll(date.ReplaceAllString(got[i], "Date"), id, "%")
+					if ending == "leaving" {
+						// Unparked, it is a matter of luck whether the end is announced.
+						got[i] = connection.ReplaceAllString(got[i], "")
+						continue
+					}
 					if strings.Contains(got[i], "Connection: close") {
 						if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil {
 							t.Errorf("not closed: %q %v", rest, err)
