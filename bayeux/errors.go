@@ -12,6 +12,7 @@ const (
 	ErrorDataMissing         Error = "400::data_missing"
 	ErrorSessionUnknown      Error = "402::session_unknown"
 	ErrorHandshakeDenied     Error = "403::handshake_denied"
+	ErrorHandshakeFailed     Error = "403::handshake_failed"
 	ErrorSubscriptionMissing Error = "403::subscription_missing"
 	ErrorSubscriptionInvalid Error = "403::subscription_invalid"
 	ErrorSubscribeFailed     Error = "403::subscribe_failed"
@@ -34,6 +35,9 @@ const (
 	// ErrorNoComet: no comet is there to take the message; try later.
 	ErrorNoComet Error = "503::no_comet"
 )
+
+// Error makes an error in the sense of Go of it.
+func (e Error) Error() string { return string(e) }
 
 // Operation is what a refusal refuses.
 type Operation string

@@ -48,9 +48,12 @@ type Listener func(m *Message) bool
 // the pattern, until the result is called. The widest pattern comes first, the
 // channel itself last, as in CometD.
 func (c *Channel) AddListener(l Listener) (remove func()) {
-	e := &entry[Listener]{l}
-	c.change(func(r *registration) { r.listeners = append(slices.Clip(r.listeners), e) })
-	return func() { c.change(func(r *registration) { r.listeners = without(r.listeners, e) }) }
+	return c.srv.listen(c.name, func(m *Message) bayeux.Error {
+		if !l(m) {
+			return bayeux.ErrorMessageDeleted
+		}
+		return ""
+	})
 }
 
 // AddAuthorizer makes a decide on the channel, or on those that match the pattern,

@@ -73,6 +73,10 @@ func (s *session) kickLocked() {
 		s.sock.wake()
 	}
 	switch {
+	case s.local != nil:
+		if s.urgentLocked() {
+			s.local.wake()
+		}
 	case s.sock != nil && !s.connectOnly:
 		if s.urgentLocked() {
 			s.sock.wake()

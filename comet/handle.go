@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/halleycomet/halley/bayeux"
 )
@@ -48,6 +49,39 @@ func (h *Session) State() State {
 	defer h.mu.Unlock()
 	return h.state
 }
+
+// Transport is how the client came last to handshake or to connect: "websocket",
+// "long-polling" or "callback-polling". Empty of a local session.
+func (h *Session) Transport() string {
+	if h.Local() {
+		return ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.via.String()
+}
+
+// SetTimeout, SetInterval and SetMaxInterval give the session values of its own in
+// place of those of Config, from its next connect on. A negative timeout or interval,
+// or a maxInterval that is not positive, gives it those of Config again.
+func (h *Session) SetTimeout(d time.Duration) {
+	(*session)(h).tune(func(t *tuning) { t.timeout = d })
+}
+
+// SetInterval: see [Session.SetTimeout].
+func (h *Session) SetInterval(d time.Duration) {
+	(*session)(h).tune(func(t *tuning) { t.interval = d })
+}
+
+// SetMaxInterval: see [Session.SetTimeout].
+func (h *Session) SetMaxInterval(d time.Duration) {
+	(*session)(h).tune(func(t *tuning) { t.maxInterval = d })
+}
+
+// SetMetaConnectDeliverOnly makes messages leave with the replies to connects and
+// with nothing else, or again as soon as they can. Sessions with the ack extension
+// stay as they are.
+func (h *Session) SetMetaConnectDeliverOnly(only bool) { (*session)(h).setConnectOnly(only) }
 
 // RemoteAddr is the address of the connection over which the session was made: that
 // of a balancer or proxy, if there is one. Nil of a local session.
@@ -165,6 +199,8 @@ type extras struct {
 	attributes map[string]any
 	removed    []func(*Session, Cause)
 	cause      Cause // when it has ended
+
+	calls calls // has a lock of its own
 }
 
 // extra makes the extras when they are first needed.

@@ -39,7 +39,9 @@ func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Repl
 	if !peer && (s.observed() || x.local != nil) {
 		m = x.message(in)
 		m.From = session.handle()
-		session.local = x.local
+		if session.local = x.local; x.local != nil {
+			x.local.attach(session)
+		}
 		var ok bool
 		if reply, ok = s.incoming(m, session, reply); !ok {
 			return reply
@@ -86,11 +88,13 @@ func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Repl
 // client knows the clientId would not be understood (as in CometD).
 func (x *exchange) welcome(session *session) {
 	from := origin{cookie: x.cookie, sock: x.sock}
-	if x.sock == nil && x.cookie == "" {
+	if x.sock == nil && x.cookie == "" && x.local == nil {
 		x.minted = sticky.NewCookie(x.srv.nameTag)
 		from.cookie = x.minted
 	}
-	session.begun(from)
+	if x.local == nil {
+		session.begun(from)
+	}
 	session.accept(x.transport)
 	if x.sock != nil {
 		if old := x.sock.attached(); old != nil {

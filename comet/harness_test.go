@@ -66,6 +66,28 @@ func startOn(tb testing.TB, ln net.Listener, dial func() (net.Conn, error), chan
 	if cloud != nil {
 		s.SetCloud(cloud)
 	}
+	return serve(tb, s, ln, dial)
+}
+
+// startPrepared serves in memory, after something has been registered.
+func startPrepared(tb testing.TB, change func(*Config), prepare func(*Server)) *fixture {
+	tb.Helper()
+	cfg := testConfig()
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(s)
+	}
+	ln := fasthttputil.NewInmemoryListener()
+	return serve(tb, s, ln, ln.Dial)
+}
+
+func serve(tb testing.TB, s *Server, ln net.Listener, dial func() (net.Conn, error)) *fixture {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, ln) }()

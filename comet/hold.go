@@ -15,6 +15,8 @@ type hold struct {
 	// fixed after construction
 	sock  *socket      // nil over HTTP
 	reply bayeux.Reply // WebSocket only: the reply when all is well
+	// message is, over WebSocket, for the extensions that see the reply; nil: none do.
+	message *Message
 	// done is told the outcome, once, over HTTP only. It is called under the lock of
 	// the session, so it must not block, nor call the session.
 	done func(release)
@@ -78,23 +80,41 @@ func (s *session) releaseLocked(why release) {
 		// lost its socket, no longer waits for the first; one that is told
 		// goodbye learns it from the close code.
 	default:
-		s.replyLocked(h.sock, h.reply, why)
+		reply := s.connectReplyLocked(h.reply, why)
+		if h.message == nil {
+			s.replyLocked(h.sock, reply)
+		} else {
+			// Extensions run under no lock; whoever completes h has one.
+			s.srv.callbacks.start(func() { s.replySeen(h.sock, h.message, reply) })
+		}
 		s.hurryLocked()
 	}
 }
 
 // answerSocket answers a connect that is not held, over a socket.
-func (s *session) answerSocket(k *socket, reply bayeux.Reply) {
+func (s *session) answerSocket(k *socket, c connect) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.hold == nil {
 		s.deadline = time.Now().Add(s.lifetimeLocked())
 	}
-	s.replyLocked(k, reply, releaseMessages)
+	reply := s.connectReplyLocked(c.reply, releaseMessages)
+	s.mu.Unlock()
+	s.replySeen(k, c.message, reply)
 }
 
-func (s *session) replyLocked(k *socket, reply bayeux.Reply, why release) {
-	reply = s.connectReplyLocked(reply, why)
+// replySeen sends the reply to a connect over a socket, once the extensions have seen
+// it.
+func (s *session) replySeen(k *socket, m *Message, reply bayeux.Reply) {
+	reply, ok := s.srv.outgoingReply(m, s, reply)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replyLocked(k, reply)
+}
+
+func (s *session) replyLocked(k *socket, reply bayeux.Reply) {
 	if s.connectOnly && k == s.sock {
 		s.postLocked(reply)
 	} else {

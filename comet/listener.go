@@ -72,6 +72,7 @@ func (s *Server) removed(session *session, channels []string, why Cause) {
 	callbacks := x.removed
 	x.removed, x.cause = nil, why
 	x.mu.Unlock()
+	x.calls.cancel()
 	for _, f := range callbacks {
 		s.guard("a session listener", func() { f(session.handle(), why) })
 	}

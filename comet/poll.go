@@ -50,7 +50,9 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 			return
 		}
 		waiting = append(waiting, more...)
-		x.replies = append(x.replies, reply)
+		if reply, ok := s.outgoingReply(c.message, x.session, reply); ok {
+			x.replies = append(x.replies, reply)
+		}
 	}
 	if carries {
 		waiting = append(waiting, x.session.take()...)

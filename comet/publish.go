@@ -84,12 +84,10 @@ func (s *Server) publish(name string, in *bayeux.Message, see func(*bayeux.Messa
 func (s *Server) notify(name string, m *Message) bayeux.Error {
 	for _, pattern := range slices.Backward(bayeux.Covering(name)) {
 		for _, l := range s.registered.of(pattern).listeners {
-			pass := false
-			if !s.guard("a listener", func() { pass = l.call(m) }) {
-				return bayeux.ErrorInternal
-			}
-			if !pass {
-				return bayeux.ErrorMessageDeleted
+			bad := bayeux.ErrorInternal
+			s.guard("a listener", func() { bad = l.call(m) })
+			if bad != "" {
+				return bad
 			}
 		}
 	}

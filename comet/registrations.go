@@ -22,7 +22,7 @@ type registrations struct {
 // registration is what was said about one channel or pattern.
 type registration struct {
 	authorizers   []*entry[Authorizer]
-	listeners     []*entry[Listener]
+	listeners     []*entry[listener]
 	subscriptions []*entry[SubscriptionListener]
 	flags         flags
 }
@@ -100,9 +100,10 @@ func (r *registrations) flagsFor(channel string) (all flags) {
 	return all
 }
 
-// exists tells whether a channel is there, so that nobody creates it by using it.
+// exists tells whether a channel is there, so that nobody creates it by using it: a
+// service channel also when it matches a pattern that somebody listens to.
 func (s *Server) exists(channel string) bool {
-	return s.registered.knows(channel) || s.channels.has(channel)
+	return s.registered.knows(channel) || s.channels.has(channel) || bayeux.KindOf(channel) == bayeux.Service && s.heard(channel)
 }
 
 // observed tells whether there are callbacks that could ask for the request of a

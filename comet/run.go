@@ -18,7 +18,9 @@ import (
 // waits for its session), each socket gets what waits for it and is closed with
 // 1001. Run returns when the sockets are gone, at the latest after
 // ShutdownTimeout plus the grace for close frames; nothing that it started is
-// alive then. It is to be called once.
+// alive then, but remote calls and callbacks of local sessions that have not returned
+// within ShutdownTimeout either, although the contexts of the former have ended. It
+// is to be called once.
 func (s *Server) Run(ctx context.Context) error {
 	// Clients are watched until all have been told goodbye.
 	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
@@ -32,6 +34,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	s.sweepUntil(ctx)
 	s.leave()
+	s.dismiss()
 	s.flush.wait()
 	unwatch()
 	watching.Wait()

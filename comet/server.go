@@ -35,6 +35,8 @@ type Server struct {
 	browsers              browsers // held connects of each
 	backlog               backlog  // what waits in all sessions
 	full                  sparse   // of warnings about full queues
+	calls                 *crew    // remote calls
+	callbacks             *crew    // of local sessions, and of extensions about held connects
 
 	channels channels
 	flush    flusher
@@ -63,13 +65,15 @@ func New(cfg Config) (*Server, error) {
 	}
 	sessions := newRegistry()
 	s := &Server{
-		cfg:      cfg,
-		log:      cfg.Log.Named("comet"),
-		origins:  allowed,
-		nameTag:  sticky.NameTag(cfg.Name),
-		stats:    newStats(sessions),
-		sessions: sessions,
-		watch:    park.New(),
+		cfg:       cfg,
+		log:       cfg.Log.Named("comet"),
+		origins:   allowed,
+		nameTag:   sticky.NameTag(cfg.Name),
+		stats:     newStats(sessions),
+		sessions:  sessions,
+		calls:     newCrew(cfg.MaxCalls),
+		callbacks: newCrew(0),
+		watch:     park.New(),
 	}
 	s.browsers.max = cfg.MaxSessionsPerBrowser
 	s.backlog.max = int64(cfg.MaxTotalQueueBytes)

@@ -233,3 +233,10 @@ func (s *session) endedByServer() bool {
 	}
 	return false
 }
+
+// rekick looks again whether something waits.
+func (s *session) rekick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kickLocked()
+}

@@ -149,13 +149,15 @@ func (s *Server) frame(messages []bayeux.Message, k *socket, plain bool) {
 // it is answered when its time is over.
 func (s *Server) holdOnSocket(x *exchange, c connect) {
 	if c.reply.Error != "" {
-		x.sock.reply(c.reply)
+		if reply, ok := s.outgoingReply(c.message, x.session, c.reply); ok {
+			x.sock.reply(reply)
+		}
 		return
 	}
-	if c.hold > 0 && x.session.arm(&hold{sock: x.sock, reply: c.reply}, c.hold) {
+	if c.hold > 0 && x.session.arm(&hold{sock: x.sock, reply: c.reply, message: c.message}, c.hold) {
 		return
 	}
-	x.session.answerSocket(x.sock, c.reply)
+	x.session.answerSocket(x.sock, c)
 }
 
 // refuseFrame counts a frame that is no list of messages, and closes.
