@@ -11,9 +11,6 @@ const {parseArgs} = require('node:util');
 
 function emit(event, fields) {
     process.stdout.write(JSON.stringify({event, at: Date.now(), ...fields}) + '\n');
-    if (event === 'disconnected') {
-        process.exit(0);
-    }
 }
 
 // The libraries log to the console; stdout belongs to the conversation.

@@ -129,12 +129,16 @@ func (x *table) restart(end func()) {
 	}
 }
 
-// disconnect: nothing of the client stays at the comet.
+// disconnect: nothing of the client stays at the comet, not even its WebSocket, though its process
+// goes on.
 func (x *table) disconnect() {
 	x.Helper()
 	x.p.Disconnect()
 	x.counts(0, "sessions", x.comet.Sessions)
 	x.counts(0, "WebSockets", x.comet.WebSockets)
+	if n := x.comet.Counter("halley_comet_drops_total"); n != 0 {
+		x.Errorf("the comet dropped %v messages", n)
+	}
 	if n := x.comet.Refused(); n != x.kind.Probes {
 		x.Errorf("the comet refused %v requests or frames, want %v", n, x.kind.Probes)
 	}

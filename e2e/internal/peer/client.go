@@ -186,7 +186,8 @@ func (c *Client) Transport() string {
 	}).Transport
 }
 
-// Disconnect ends the session and the process.
+// Disconnect ends the session. The process goes on, so that what it does with its
+// connections is its library's doing.
 func (c *Client) Disconnect() {
 	c.tb.Helper()
 	c.tell(map[string]any{"cmd": "disconnect"})

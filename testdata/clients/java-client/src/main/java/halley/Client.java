@@ -115,10 +115,7 @@ public final class Client {
                 }
             });
             case "state" -> tell("state", "clientId", client.getId(), "transport", client.getTransport().getName());
-            case "disconnect" -> client.disconnect(reply -> {
-                tell("disconnected", "ok", reply.isSuccessful());
-                System.exit(0);
-            });
+            case "disconnect" -> client.disconnect(reply -> tell("disconnected", "ok", reply.isSuccessful()));
             default -> throw new IllegalArgumentException(command.toString());
         }
     }
