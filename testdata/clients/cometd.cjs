@@ -76,6 +76,9 @@ module.exports = function (library, opts, emit) {
         if (cometd.isDisconnected()) {
             return;
         }
+        if (reply.advice && reply.advice['multiple-clients']) {
+            emit('crowded', {advice: reply.advice});
+        }
         const now = !!reply.successful;
         if (now !== connected || !now) {
             connected = now;

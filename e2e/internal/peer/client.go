@@ -32,8 +32,9 @@ type Options struct {
 	// URL is the Bayeux endpoint; Transport is one of those above; Local is the address
 	// that its connections leave from, which the Java client and a tab do not choose.
 	URL, Transport, Local string
-	// Page is the origin of a tab's page, by default that of the URL.
-	Page string
+	// Page is the origin of a tab's page, by default that of the URL. Tabs with the same Jar
+	// have their cookies in common.
+	Page, Jar string
 	// Ack registers CometD's extension for acknowledged messages.
 	Ack bool
 }

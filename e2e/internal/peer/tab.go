@@ -56,7 +56,8 @@ func (b *Browser) Open(tb testing.TB, o Options) *Client {
 			}
 		}
 	})
-	c.tell(map[string]any{"cmd": "open", "library": o.Project, "url": o.URL, "transport": o.Transport, "ack": o.Ack, "page": o.Page})
+	c.tell(map[string]any{"cmd": "open", "library": o.Project, "url": o.URL, "transport": o.Transport,
+		"ack": o.Ack, "page": o.Page, "jar": o.Jar})
 	return c
 }
 

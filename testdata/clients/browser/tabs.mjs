@@ -2,11 +2,11 @@
 // on stdin that name its tab; what it tells on stdout carries the name, too. The words are those of the
 // clients in Node, see ../README.md; two are for the browser alone:
 //
-//   {"tab":"1","cmd":"open","library":"node9","url":"...","transport":"...","ack":true,"page":"http://localhost:8080"}
+//   {"tab":"1","cmd":"open","library":"node9","url":"...","transport":"...","ack":true,"page":"http://localhost:8080","jar":"1"}
 //   {"tab":"1","cmd":"close"}
 //
 // library is the directory of the client beside this one; page is the origin of its page, by default
-// that of the URL. The page and its scripts are given to the browser by this program, in the name of that
+// that of the URL; tabs that name the same jar have their cookies in common, the others each their own. The page and its scripts are given to the browser by this program, in the name of that
 // origin; once they are there nothing stands between the browser and the server any more.
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -42,39 +42,43 @@ async function serve(route, library) {
   return route.fulfill({ contentType: 'text/javascript', body });
 }
 
-// open makes a tab with cookies of its own, and starts its client.
+const jars = new Map(); // name: a promise of the browser context that has the cookies
+
+// open makes a tab and starts its client.
 async function open(browser, c) {
-  const context = await browser.newContext();
+  const jar = c.jar || c.tab;
+  if (!jars.has(jar)) jars.set(jar, browser.newContext());
+  const context = await jars.get(jar);
   const page = await context.newPage();
   page.on('pageerror', (error) => tell(c.tab, 'pageerror', { error: String(error) }));
   page.on('console', (message) => process.stderr.write(`${c.tab}: ${message.text()}\n`));
   await page.exposeFunction('tell', (event, fields) => tell(c.tab, event, fields));
   const origin = c.page || new URL(c.url).origin;
-  await context.route(`${origin}/tab/**`, (route) => serve(route, c.library));
+  await page.route(`${origin}/tab/**`, (route) => serve(route, c.library));
   await page.goto(`${origin}/tab/`);
   await page.waitForFunction(() => window.library && module.exports);
   // While anything is routed, Playwright answers preflights itself.
-  await context.unrouteAll();
+  await page.unrouteAll();
   await page.evaluate((options) => { window.commands = module.exports(window.library, options, window.tell); }, c);
-  return { context, page };
+  return page;
 }
 
 // A page that came from no server counts as one from far away, to which Chromium denies what is near.
 const browser = await launch('--disable-features=LocalNetworkAccessChecks');
 const tabs = new Map(); // name: a promise of the tab, which ends when all it was told is done
 
-async function obey(tab, c) {
+async function obey(page, c) {
   if (c.cmd === 'close') {
-    await tab.context.close();
+    await page.close();
   } else {
-    await tab.page.evaluate((command) => { window.commands[command.cmd](command); }, c);
+    await page.evaluate((command) => { window.commands[command.cmd](command); }, c);
   }
-  return tab;
+  return page;
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
   const c = JSON.parse(line);
-  const next = c.cmd === 'open' ? open(browser, c) : tabs.get(c.tab).then((tab) => obey(tab, c));
+  const next = c.cmd === 'open' ? open(browser, c) : tabs.get(c.tab).then((page) => obey(page, c));
   tabs.set(c.tab, next);
   next.catch((error) => tell(c.tab, 'pageerror', { error: String(error) }));
 }
