@@ -46,7 +46,7 @@ func declareLoad(s *cli.Settings, c *load.Config) {
 	s.Duration(&c.Duration, "duration", "How long it is measured; 0 publishes nothing but the waves.").NoEnv()
 	s.Duration(&c.WarmUp, "warm-up", "How long is published before that.").NoEnv()
 	s.Int(&c.Waves, "waves", "WAVES", "How often one message goes to all clients at once before that, after which the memory is read.").NoEnv()
-	s.Duration(&c.Settle, "settle", "How long nothing moves before the memory is read.").NoEnv()
+	s.Duration(&c.Settle, "settle", "How long nothing moves when all are in, and before the memory is read after a wave.").NoEnv()
 	s.Int(&c.AtOnce, "at-once", "CLIENTS", "How many clients open their sessions at the same time.").NoEnv()
 	s.Duration(&c.Timeout, "timeout", "How long an answer, a wave or a delivery may take.").NoEnv()
 	s.Int(&c.PID, "pid", "PID", "The server's process on this machine, of which memory and processor time are read; 0 is none.").NoEnv()

@@ -70,7 +70,8 @@ type Config struct {
 	// once, after which the memory is read. Default 0.
 	Waves int
 
-	// Settle [settle] is how long nothing moves before the memory is read. Default 2 s.
+	// Settle [settle] is how long nothing moves when all are in, and before the memory is
+	// read after a wave. Default 2 s.
 	Settle time.Duration
 
 	// AtOnce [at-once] is how many clients open their sessions at the same time.

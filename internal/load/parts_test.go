@@ -169,6 +169,18 @@ func TestValidateReportsAll(t *testing.T) {
 	}
 }
 
+func TestReasonsAreCountedTogether(t *testing.T) {
+	for text, want := range map[string]string{
+		"connect: dial tcp 127.1.0.3:0->127.0.0.1:1: connect: refused": "connect: dial tcp 127.0.0.1:1: connect: refused",
+		"1->2":             "2",
+		"closed with 1006": "closed with 1006",
+	} {
+		if got := reasonOf(errors.New(text)); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestFits(t *testing.T) {
 	c := DefaultConfig()
 	c.Clients, c.Publishers = 1000, 10

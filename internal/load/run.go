@@ -41,9 +41,8 @@ type run struct {
 // errPublisher begins what ends a run early: without its publishers it measures nothing.
 var errPublisher = errors.New("a publisher failed")
 
-// Run does a run and tells what was measured. The report is there also beside an
-// error, as far as it goes, unless nothing was begun; that clients or messages were
-// lost is told in it, not by the error.
+// Run does a run and tells what was measured. That clients or messages were lost is
+// told in the report, and is no error; that a publisher was lost, or ctx has ended, is one.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	r, err := prepare(ctx, cfg)
 	if err != nil {
@@ -60,7 +59,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		if cause := context.Cause(living); cause != nil {
 			err = cause
 		}
-		return report, err
+		return nil, err
 	}
 	r.say("clients say goodbye")
 	r.leave(ctx, end)
@@ -118,13 +117,13 @@ func (r *run) phases(ctx context.Context, end context.CancelCauseFunc, report *R
 		return err
 	}
 	report.Connected, report.OpenSeconds = len(r.clients), (r.now() - begun).Seconds()
-	if r.server != nil {
-		if err := r.settle(ctx); err != nil {
-			return err
-		}
-		if err := r.readMemory(&report.Memory.IdleBytes); err != nil {
-			return err
-		}
+	// Also of use without a memory to read: in a cloud the other servers hear meanwhile
+	// of what is subscribed to.
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	if err := r.readMemory(&report.Memory.IdleBytes); err != nil {
+		return err
 	}
 	for i := range r.cfg.Waves {
 		if err := r.wave(ctx, i+1, report); err != nil {
@@ -171,16 +170,22 @@ func (r *run) readMemory(into *int64) (err error) {
 
 // lose counts a client that did not come in or did not stay.
 func (r *run) lose(err error) {
-	reason := err.Error()
-	// What differs from client to client is its own port.
-	if at := strings.Index(reason, "->"); at > 0 {
-		if from := strings.LastIndexByte(reason[:at], ' '); from > 0 {
-			reason = reason[:from+1] + reason[at+2:]
-		}
-	}
+	reason := reasonOf(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gone[reason]++
+}
+
+// reasonOf is the text of an error without the client's own address, which differs
+// from client to client.
+func reasonOf(err error) string {
+	text := err.Error()
+	at := strings.Index(text, "->")
+	if at < 0 {
+		return text
+	}
+	from := strings.LastIndexByte(text[:at], ' ')
+	return text[:from+1] + text[at+2:]
 }
 
 // late keeps the worst lag of the publishers behind their clock.

@@ -2,9 +2,12 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -289,6 +292,23 @@ func TestServersDiffer(t *testing.T) {
 				t.Errorf("%d goodbyes, %+v", f.goodbyes(), r)
 			}
 		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	f := newFake(t)
+	secure := httptest.NewTLSServer(f)
+	defer secure.Close()
+	for _, transport := range []Transport{WebSocket, LongPolling} {
+		cfg := quick(secure.URL, transport)
+		if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("%s: without the authority: %v", transport, err)
+		}
+		cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		cfg.TLS.RootCAs.AddCert(secure.Certificate())
+		if r := run1(t, cfg); !r.Clean() || r.Delivered == 0 {
+			t.Errorf("%s: %+v", transport, r)
+		}
 	}
 }
 
