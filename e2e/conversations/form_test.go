@@ -37,7 +37,7 @@ func TestForm(t *testing.T) {
 // What differs from run to run is taken out, and nothing else.
 func TestNormal(t *testing.T) {
 	n := names{"A": "sessionid17", "host": "127.0.0.1:4711"}
-	if got, want := n.put(`"{A}","{B}",{3*ab}`), `"sessionid17","unkeptB",ababab`; got != want {
+	if got, want := n.put(`"{A}","{B}",{3*ab}{hex e4}`), `"sessionid17","unkeptB",ababab`+"\xe4"; got != want {
 		t.Errorf("put: %s, want %s", got, want)
 	}
 	all, ok := n.messages([]byte(`[{"id":"1","clientId":"sessionid17","big":12345678901234567890,"ext":{"timesync":{"tc":5,"ts":6,"p":0}}},{"a":"unkeptB"}]`))

@@ -36,12 +36,9 @@ func (b *browser) request(base string, s *step, n names) (*http.Request, error) 
 	kind := "application/json"
 	switch s.verb {
 	case "FORM":
-		method, kind, body = http.MethodPost, "application/x-www-form-urlencoded", "message="+url.QueryEscape(body)
+		method, kind, body = http.MethodPost, "application/x-www-form-urlencoded", s.parameters(n).Encode()
 	case "GET":
-		v := url.Values{}
-		if body != "" {
-			v.Set("message", body)
-		}
+		v := s.parameters(n)
 		if cb := s.arg("jsonp"); cb != "" {
 			v.Set("jsonp", n.put(cb))
 		}
@@ -69,6 +66,15 @@ func (b *browser) request(base string, s *step, n names) (*http.Request, error) 
 		req.Header.Set(name, value)
 	}
 	return req, nil
+}
+
+// parameters are those of a form or a GET: each line of the body is one message.
+func (s *step) parameters(n names) url.Values {
+	v := url.Values{}
+	for _, line := range s.body {
+		v.Add("message", n.put(line))
+	}
+	return v
 }
 
 // send starts a request; its answer comes through the channel.

@@ -2,6 +2,7 @@ package conversations
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -15,12 +16,17 @@ import (
 // requests give them and answers are recorded with them.
 type names map[string]string // name to value
 
-// put fills in a request: {A} is a value that was kept, {40*[} a text repeated.
+// put fills in a request: {A} is a value that was kept, {40*[} a text repeated, {hex e4}
+// bytes that are no text.
 func (n names) put(text string) string {
 	for name, value := range n {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}
 	text = unkept.ReplaceAllString(text, "unkept$1")
+	text = raw.ReplaceAllStringFunc(text, func(s string) string {
+		b, _ := hex.DecodeString(raw.FindStringSubmatch(s)[1])
+		return string(b)
+	})
 	return repeated.ReplaceAllStringFunc(text, func(s string) string {
 		m := repeated.FindStringSubmatch(s)
 		times, _ := strconv.Atoi(m[1])
@@ -30,6 +36,7 @@ func (n names) put(text string) string {
 
 var (
 	unkept   = regexp.MustCompile(`\{([A-Z])\}`)
+	raw      = regexp.MustCompile(`\{hex ([0-9a-f]+)\}`)
 	repeated = regexp.MustCompile(`\{(\d+)\*([^}]+)\}`)
 )
 
@@ -44,13 +51,13 @@ func (n names) take(text string) string {
 // messages reads an array of messages. Fields are put in the order of their names,
 // and times into braces; ok is false when the text is anything else.
 func (n names) messages(text []byte) (all []message, ok bool) {
-	var raw []map[string]any
+	var list []map[string]any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	if d.Decode(&raw) != nil || raw == nil || d.More() {
+	if d.Decode(&list) != nil || list == nil || d.More() {
 		return nil, false
 	}
-	for _, fields := range raw {
+	for _, fields := range list {
 		timeless(fields)
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)
