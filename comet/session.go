@@ -15,6 +15,7 @@ type session struct {
 	id   string
 	peer bool // another comet
 	srv  *Server
+	made int64 // when, in milliseconds since 1970
 	// remote and local are fixed before anybody else sees the session.
 	remote net.Addr      // of the connection of the handshake
 	local  *LocalSession // whose session it is, nil of a remote client
@@ -59,7 +60,7 @@ type session struct {
 
 func (s *Server) newSession(id string, peer bool) *session {
 	return &session{
-		id: id, srv: s, peer: peer, interval: s.cfg.Interval,
+		id: id, srv: s, peer: peer, interval: s.cfg.Interval, made: time.Now().UnixMilli(),
 	}
 }
 

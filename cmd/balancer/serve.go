@@ -26,9 +26,9 @@ func serveCommand() cli.Command {
 		Declare: func(s *cli.Settings) cli.Action {
 			set := declareServe(s)
 			return cli.Action{Check: set.check, Run: func(ctx context.Context, call cli.Call) error {
-				log := cli.NewLogger(call.Stderr, *set.LogLevel)
+				log, level := cli.NewLoggerAt(call.Stderr, *set.LogLevel)
 				defer log.Sync()
-				n, err := assemble(set, log)
+				n, err := assemble(set, log, level)
 				if err != nil {
 					return err
 				}
@@ -50,8 +50,9 @@ func serveCommand() cli.Command {
 //	    │
 //	4 admin        health, readiness, metrics, the comets (with --admin only)
 type process struct {
-	set *settings
-	log *zap.Logger
+	set   *settings
+	log   *zap.Logger
+	level zap.AtomicLevel // of log
 
 	listeners node.Listeners
 	members   *cluster.Cluster // nil without gossip
@@ -60,8 +61,8 @@ type process struct {
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
-func assemble(set *settings, log *zap.Logger) (*process, error) {
-	n := &process{set: set, log: log}
+func assemble(set *settings, log *zap.Logger, level zap.AtomicLevel) (*process, error) {
+	n := &process{set: set, log: log, level: level}
 	if err := n.makeParts(); err != nil {
 		n.listeners.Close()
 		return nil, err
@@ -87,7 +88,7 @@ func (n *process) makeParts() (err error) {
 	}
 	if n.listeners.Admin != nil {
 		n.admin = admin.New(admin.Config{
-			Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics(),
+			Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics(), LogLevel: &n.level,
 			JSON: map[string]func() any{"/comets": func() any { return n.balancer.Comets() }},
 		})
 	}

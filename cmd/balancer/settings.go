@@ -32,7 +32,7 @@ func declareServe(s *cli.Settings) *settings {
 	host, _ := os.Hostname()
 	set := &settings{
 		Settings: node.Declare(s, "127.0.0.1:8080", cmp.Or(host, "balancer"), node.Usage{
-			Listen: "Where clients connect,", Name: "This balancer's name in the gossip.", Admin: "/healthz, /readyz, /metrics and /comets",
+			Listen: "Where clients connect,", Name: "This balancer's name in the gossip.", Admin: "/healthz, /readyz, /metrics, /comets, /log-level and /debug/pprof/",
 		}),
 		balancer: balancer.DefaultConfig(), keys: []string{keyClientID, keyCookie, keyIP},
 	}

@@ -41,8 +41,9 @@ import (
 //
 //	5 admin        health, readiness, metrics of all of them (with --admin only)
 type process struct {
-	set *settings
-	log *zap.Logger
+	set   *settings
+	log   *zap.Logger
+	level zap.AtomicLevel // of log
 
 	listeners node.Listeners
 	clients   net.Listener   // listeners.Listen, with TLS where there is a certificate
@@ -59,8 +60,8 @@ type process struct {
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
-func assemble(set *settings, log *zap.Logger) (*process, error) {
-	n := &process{set: set, log: log, leaving: make(chan struct{})}
+func assemble(set *settings, log *zap.Logger, level zap.AtomicLevel) (*process, error) {
+	n := &process{set: set, log: log, level: level, leaving: make(chan struct{})}
 	n.unready = sync.OnceFunc(func() { close(n.leaving) })
 	if err := n.makeParts(); err != nil {
 		n.listeners.Close()
@@ -97,7 +98,9 @@ func (n *process) makeParts() (err error) {
 		return err
 	}
 	if n.listeners.Admin != nil {
-		n.admin = admin.New(admin.Config{Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics()})
+		n.admin = admin.New(admin.Config{
+			Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics(), Queries: n.queries(), LogLevel: &n.level,
+		})
 	}
 	return nil
 }

@@ -21,9 +21,9 @@ func serveCommand() cli.Command {
 		Declare: func(s *cli.Settings) cli.Action {
 			set := declareServe(s)
 			return cli.Action{Check: set.check, Run: func(ctx context.Context, call cli.Call) error {
-				log := cli.NewLogger(call.Stderr, *set.LogLevel)
+				log, level := cli.NewLoggerAt(call.Stderr, *set.LogLevel)
 				defer log.Sync()
-				n, err := assemble(set, log)
+				n, err := assemble(set, log, level)
 				if err != nil {
 					return err
 				}

@@ -25,7 +25,7 @@ func declareServe(s *cli.Settings) *settings {
 	host, _ := os.Hostname() // without one, Check says that a name has to be given
 	set := &settings{
 		Settings: node.Declare(s, "127.0.0.1:8081", host, node.Usage{
-			Listen: "Where clients, balancers and other comets connect,", Name: "The comet's stable name, as no other comet of the cloud has it.", Admin: "/healthz, /readyz and /metrics",
+			Listen: "Where clients, balancers and other comets connect,", Name: "The comet's stable name, as no other comet of the cloud has it.", Admin: "/healthz, /readyz, /metrics, /sessions, /channels, /log-level and /debug/pprof/",
 		}),
 		comet: comet.DefaultConfig(), oort: oort.DefaultConfig(), drain: 25 * time.Second,
 	}

@@ -1,5 +1,6 @@
 // Package admin is the listener that operators and their machines ask, the same
-// for both programs: health, readiness, metrics, and what a program adds.
+// for both programs: health, readiness, metrics, profiles, the log level, and what a
+// program adds.
 //
 // It owns no goroutine but those of the HTTP server that [Admin.Serve] runs, and
 // no lock.
@@ -8,16 +9,17 @@ package admin
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
 
 	"github.com/halleycomet/halley/internal/cli"
 )
@@ -37,29 +39,58 @@ type Config struct {
 
 	// JSON are further paths; each answers GET with its value in JSON.
 	JSON map[string]func() any
+
+	// Queries are likewise, with the parameters of the URL. An error is told with 400.
+	Queries map[string]func(url.Values) (any, error)
+
+	// LogLevel is the level of the program's log. Nil: it can be neither seen nor
+	// changed.
+	LogLevel *zap.AtomicLevel
 }
 
 // Admin serves
 //
-//	GET /healthz   200 while the process serves
-//	GET /readyz    200, or 503 with the reason in a line
-//	GET /metrics   in Prometheus' text format
-//	GET …          what Config.JSON names
+//	GET /healthz        200 while the process serves
+//	GET /readyz         200, or 503 with the reason in a line
+//	GET /metrics        in Prometheus' text format
+//	GET /log-level      {"level":"info"}, with Config.LogLevel
+//	PUT /log-level      the same as a body, or level=debug as a form, sets it
+//	GET /debug/pprof/…  the profiles of net/http/pprof, at most 60 s long
+//	GET …               what Config.JSON and Config.Queries name
 //
 // With a token, all but the first two want it as a bearer; those tell nothing worth
-// one.
+// one. Unknown paths are told as such without one.
 type Admin struct {
-	cfg     Config
-	metrics http.Handler
+	cfg  Config
+	open map[string]http.HandlerFunc // for everybody who may come
+	rest map[string]http.HandlerFunc // with the token, where one is set
 }
 
 // New builds an admin. It starts nothing.
 func New(cfg Config) *Admin {
-	return &Admin{cfg: cfg, metrics: promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{})}
+	a := &Admin{cfg: cfg, open: make(map[string]http.HandlerFunc), rest: make(map[string]http.HandlerFunc)}
+	a.open["/healthz"] = func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
+	a.open["/readyz"] = a.ready
+	a.rest["/metrics"] = promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP
+	for path, value := range cfg.JSON {
+		a.rest[path] = func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, value()) }
+	}
+	for path, query := range cfg.Queries {
+		a.rest[path] = func(w http.ResponseWriter, r *http.Request) { answer(w, r, query) }
+	}
+	addProfiles(a.rest)
+	if cfg.LogLevel != nil {
+		a.rest[logLevelPath] = cfg.LogLevel.ServeHTTP
+	}
+	return a
 }
 
-// shutdownPatience is how long the end waits for answers that are being written.
-const shutdownPatience = time.Second
+const (
+	// shutdownPatience is how long the end waits for answers that are being written.
+	shutdownPatience = time.Second
+	// writePatience is how long an answer may take, beside the time of a profile.
+	writePatience = 10 * time.Second
+)
 
 // Serve answers on ln until ctx ends.
 func (a *Admin) Serve(ctx context.Context, ln net.Listener) error {
@@ -67,9 +98,9 @@ func (a *Admin) Serve(ctx context.Context, ln net.Listener) error {
 		Handler:           a,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      10 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		// The time to write is set by ServeHTTP, since a profile needs its own.
+		IdleTimeout:    time.Minute,
+		MaxHeaderBytes: 16 << 10,
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
@@ -91,32 +122,49 @@ func (a *Admin) Serve(ctx context.Context, ln net.Listener) error {
 // ServeHTTP answers one request.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	value, isJSON := a.cfg.JSON[r.URL.Path]
+	within(w, writePatience)
+	open, isOpen := a.open[r.URL.Path]
+	rest, isRest := a.rest[r.URL.Path]
 	switch {
 	case a.cfg.Token == "" && !cli.IsLoopback(r.Host):
 		http.Error(w, "this host name is not served here", http.StatusForbidden)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET", http.StatusMethodNotAllowed)
-	case r.URL.Path == "/healthz":
-		io.WriteString(w, "ok\n")
-	case r.URL.Path == "/readyz":
-		if err := a.cfg.Ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		io.WriteString(w, "ready\n")
-	case r.URL.Path != "/metrics" && !isJSON:
+	case !allowed(r):
+		w.Header().Set("Allow", methods(r.URL.Path))
+		http.Error(w, "only "+methods(r.URL.Path), http.StatusMethodNotAllowed)
+	case isOpen:
+		open(w, r)
+	case !isRest:
 		http.NotFound(w, r)
 	case !a.authorized(r):
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "the admin token is wanted as a bearer", http.StatusUnauthorized)
-	case isJSON:
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(value())
 	default:
-		a.metrics.ServeHTTP(w, r)
+		rest(w, r)
 	}
+}
+
+func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := a.cfg.Ready(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	io.WriteString(w, "ready\n")
+}
+
+// within bounds the time to write. A recorder has none.
+func within(w http.ResponseWriter, d time.Duration) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) //nolint:errcheck // a recorder has no deadlines
+}
+
+func allowed(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPut && r.URL.Path == logLevelPath
+}
+
+func methods(path string) string {
+	if path == logLevelPath {
+		return "GET, HEAD, PUT"
+	}
+	return "GET, HEAD"
 }
 
 func (a *Admin) authorized(r *http.Request) bool {

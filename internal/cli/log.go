@@ -26,14 +26,28 @@ func (s *Settings) Log() *LogLevel {
 	return &level
 }
 
+// NewLoggerAt is NewLogger with a level that can be changed while it is used.
+func NewLoggerAt(w io.Writer, level LogLevel) (*zap.Logger, zap.AtomicLevel) {
+	min := zap.NewAtomicLevelAt(level.zap())
+	return newLogger(w, min), min
+}
+
 // NewLogger writes lines of at least the level to w: readable ones when w is a
 // terminal, JSON otherwise. Nothing is sampled: a line that is missing from a log
 // misleads, so what could flood it is rate-limited where it is logged.
 func NewLogger(w io.Writer, level LogLevel) *zap.Logger {
-	min, err := zapcore.ParseLevel(string(level))
+	return newLogger(w, level.zap())
+}
+
+func (l LogLevel) zap() zapcore.Level {
+	level, err := zapcore.ParseLevel(string(l))
 	if err != nil {
-		min = zapcore.InfoLevel
+		return zapcore.InfoLevel
 	}
+	return level
+}
+
+func newLogger(w io.Writer, min zapcore.LevelEnabler) *zap.Logger {
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	cfg.EncodeDuration = zapcore.StringDurationEncoder
