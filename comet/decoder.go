@@ -23,7 +23,7 @@ type part struct {
 	header [maxHeader]byte
 	have   int // bytes of the header
 
-	frame     frameHeader // when in is true
+	frame     frameHeader // while in is true
 	in        bool        // the header is whole, some of its payload is not there
 	remaining int         // bytes of the payload that have not come
 	masked    int         // those that have come, for the mask
@@ -39,10 +39,11 @@ type part struct {
 
 // frameHeader is the head of one frame.
 type frameHeader struct {
-	op                byte
-	fin, rsv1, masked bool
-	mask              [4]byte
-	size              uint64
+	whole     bool // there is one
+	op        byte
+	fin, rsv1 bool
+	mask      [4]byte
+	size      uint64
 }
 
 // received is a whole message (text or binary) or a control frame (close, ping,
@@ -82,7 +83,7 @@ func (d *decoder) next(p []byte) (got received, rest []byte, err error) {
 		if err != nil {
 			return received{}, p, err
 		}
-		if h == nil {
+		if !h.whole {
 			return received{}, p, nil // p is used up
 		}
 		if got, whole, err := d.take(h, payload); whole || err != nil {
@@ -93,43 +94,22 @@ func (d *decoder) next(p []byte) (got received, rest []byte, err error) {
 }
 
 // frame reads one frame, or what has come of it, and tells how many bytes that
-// were. Without a header the frame is not whole. The payload of a frame that has
-// come in one piece lies in p; of others that of a control frame is in part.control,
-// and that of a message has been appended to part.payload.
-func (d *decoder) frame(p []byte) (h *frameHeader, payload []byte, n int, err error) {
-	var header frameHeader
+// were. The payload of a frame that has come in one piece lies in p; of others that
+// of a control frame is returned, too, and that of a message has been appended to
+// part.payload.
+func (d *decoder) frame(p []byte) (h frameHeader, payload []byte, n int, err error) {
 	pt := d.part
-	switch {
-	case pt == nil || pt.have == 0 && !pt.in:
-		size, ok := headerSize(p)
-		if !ok {
-			d.hold().keepHeader(p)
-			return nil, nil, len(p), nil
+	if pt == nil || !pt.in {
+		if h, n, err = d.header(p); err != nil || !h.whole {
+			return frameHeader{}, nil, n, err
 		}
-		header, n = parseHeader(p[:size]), size
-		if err := d.check(&header, p[0]); err != nil {
-			return nil, nil, n, err
-		}
-		if header.size <= uint64(len(p)-n) {
-			payload = p[n : n+int(header.size)]
-			unmask(payload, header.mask, 0)
-			return &header, payload, n + len(payload), nil
+		if h.size <= uint64(len(p)-n) {
+			payload = p[n : n+int(h.size)]
+			unmask(payload, h.mask, 0)
+			return h, payload, n + len(payload), nil
 		}
 		pt = d.hold()
-		pt.begin(header)
-	case !pt.in:
-		before := pt.have
-		pt.keepHeader(p)
-		size, ok := headerSize(pt.header[:pt.have])
-		if !ok {
-			return nil, nil, len(p), nil
-		}
-		pt.have, n = 0, size-before
-		header = parseHeader(pt.header[:size])
-		if err := d.check(&header, pt.header[0]); err != nil {
-			return nil, nil, n, err
-		}
-		pt.begin(header)
+		pt.frame, pt.in, pt.remaining, pt.masked = h, true, int(h.size), 0
 	}
 	chunk := p[n:min(len(p), n+pt.remaining)]
 	unmask(chunk, pt.frame.mask, pt.masked)
@@ -141,11 +121,43 @@ func (d *decoder) frame(p []byte) (h *frameHeader, payload []byte, n int, err er
 		pt.payload = append(pt.payload, chunk...)
 	}
 	if pt.remaining > 0 {
-		return nil, nil, n, nil
+		return frameHeader{}, nil, n, nil
 	}
 	pt.in = false
 	payload, pt.control = pt.control, nil
-	return &pt.frame, payload, n, nil
+	return pt.frame, payload, n, nil
+}
+
+// header reads the header of a frame, of which a part may have come before. It is
+// not whole when p is used up.
+func (d *decoder) header(p []byte) (h frameHeader, n int, err error) {
+	head, before := p, 0
+	if d.part != nil && d.part.have > 0 {
+		before = d.part.have
+		d.part.keepHeader(p)
+		head = d.part.header[:d.part.have]
+	}
+	if len(head) >= 2 {
+		if err := d.check(head[0], head[1]); err != nil {
+			return h, len(p), err
+		}
+	}
+	size, whole := headerSize(head)
+	if !whole {
+		if before == 0 {
+			d.hold().keepHeader(p)
+		}
+		return h, len(p), nil
+	}
+	h, n = parseHeader(head[:size]), size-before
+	have := 0
+	if d.part != nil {
+		d.part.have, have = 0, len(d.part.payload)
+	}
+	if h.op < opClose && h.size > uint64(d.limit-have) {
+		return h, n, errFrameSize
+	}
+	return h, n, nil
 }
 
 // hold makes room for what is not whole.
@@ -161,39 +173,30 @@ func (pt *part) keepHeader(p []byte) {
 	pt.have += copy(pt.header[pt.have:], p)
 }
 
-func (pt *part) begin(h frameHeader) {
-	pt.frame, pt.in, pt.remaining, pt.masked = h, true, int(h.size), 0
-}
-
-// check is called with the header of each frame: what may not be there is an
-// error, as is a message that would exceed the limit.
-func (d *decoder) check(h *frameHeader, first byte) error {
-	begun, have := false, 0
-	if d.part != nil {
-		begun, have = d.part.begun, len(d.part.payload)
-	}
-	bad := first&rsvBits&^rsv1Bit != 0
-	switch h.op {
+// check is called with the first two bytes of each frame, even when no more have
+// come: what may not be there is an error.
+func (d *decoder) check(first, second byte) error {
+	begun := d.part != nil && d.part.begun
+	fin, rsv1, size := first&finBit != 0, first&rsv1Bit != 0, second&^maskBit
+	bad := first&rsvBits&^rsv1Bit != 0 || second&maskBit == 0
+	switch first & 0xf {
 	case opText, opBinary:
-		bad = bad || begun || h.rsv1 && !d.deflate
+		bad = bad || begun || rsv1 && !d.deflate
 	case opContinuation:
-		bad = bad || !begun || h.rsv1
+		bad = bad || !begun || rsv1
 	case opClose, opPing, opPong:
-		bad = bad || h.rsv1 || !h.fin || h.size > maxControl
+		bad = bad || rsv1 || !fin || size > maxControl
 	default:
 		bad = true
 	}
-	if bad || !h.masked {
+	if bad {
 		return errFrame
-	}
-	if h.op < opClose && h.size > uint64(d.limit-have) {
-		return errFrameSize
 	}
 	return nil
 }
 
 // take puts a frame that has come whole to the others of its message.
-func (d *decoder) take(h *frameHeader, payload []byte) (got received, whole bool, err error) {
+func (d *decoder) take(h frameHeader, payload []byte) (got received, whole bool, err error) {
 	if h.op >= opClose {
 		got := received{op: h.op, payload: payload}
 		if d.part != nil && !d.part.begun {
@@ -240,7 +243,7 @@ func headerSize(p []byte) (int, bool) {
 }
 
 func parseHeader(p []byte) frameHeader {
-	h := frameHeader{op: p[0] & 0xf, fin: p[0]&finBit != 0, rsv1: p[0]&rsv1Bit != 0, masked: p[1]&maskBit != 0}
+	h := frameHeader{whole: true, op: p[0] & 0xf, fin: p[0]&finBit != 0, rsv1: p[0]&rsv1Bit != 0}
 	at := 2
 	switch n := p[1] &^ maskBit; n {
 	case 126:
@@ -250,9 +253,7 @@ func parseHeader(p []byte) frameHeader {
 	default:
 		h.size = uint64(n)
 	}
-	if h.masked {
-		copy(h.mask[:], p[at:])
-	}
+	copy(h.mask[:], p[at:]) // nothing, if there is none
 	return h
 }
 

@@ -16,6 +16,9 @@ type task interface{ run() }
 //
 // Its lock is a leaf: tasks are scheduled under any lock, and run under none.
 type flusher struct {
+	// fixed after construction
+	most int // goroutines; 0: by the number of processors
+
 	mu sync.Mutex
 	// guarded by mu
 	tasks   []task // those from head on, in the order in which they came
@@ -44,10 +47,20 @@ func (f *flusher) schedule(t task) {
 		f.tasks, f.head = f.tasks[:n], 0
 	}
 	f.tasks = append(f.tasks, t)
-	if f.running == 0 || len(f.tasks)-f.head > f.running*flushBatch && f.running < max(2, runtime.GOMAXPROCS(0)) {
+	if f.running == 0 || len(f.tasks)-f.head > f.running*flushBatch && f.running < f.limit() {
 		f.running++
 		go f.work()
 	}
+}
+
+// limit is how many goroutines may run at once: on half of the processors, since
+// the others are needed for those who read what is written, and for reading; and
+// what waits a little longer leaves in fewer writes.
+func (f *flusher) limit() int {
+	if f.most > 0 {
+		return f.most
+	}
+	return max(1, runtime.GOMAXPROCS(0)/2)
 }
 
 // work runs tasks until none is left.

@@ -13,7 +13,7 @@ func (f taskFunc) run() { f() }
 // Every task that is scheduled runs once, whoever schedules it and from where,
 // and no goroutine is left.
 func TestFlusher(t *testing.T) {
-	var f flusher
+	f := flusher{most: 4}
 	var ran atomic.Int64
 	var all sync.WaitGroup
 	const schedulers, each = 8, 5000
@@ -44,7 +44,7 @@ func TestFlusher(t *testing.T) {
 
 // While one goroutine is busy the order of the tasks is that of their scheduling.
 func TestFlusherOrder(t *testing.T) {
-	var f flusher
+	f := flusher{most: 2}
 	began, goOn := make(chan struct{}), make(chan struct{})
 	f.schedule(taskFunc(func() { close(began); <-goOn }))
 	<-began
@@ -66,7 +66,7 @@ func TestFlusherOrder(t *testing.T) {
 
 // A goroutine that is busy for long does not hold up those behind it.
 func TestFlusherGrows(t *testing.T) {
-	var f flusher
+	f := flusher{most: 2}
 	const n = 10 * flushBatch
 	var together sync.WaitGroup
 	together.Add(n)
