@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +39,7 @@ type crowd struct {
 	step      chan struct{} // one for each of those
 	frozen    atomic.Bool   // the last client reads nothing
 	thaw      chan struct{}
+	left      sync.Once
 }
 
 type crowdClient struct {
@@ -85,6 +89,10 @@ func gather(tb testing.TB, port, n int, comet bool) *crowd {
 }
 
 func (c *crowd) leave() {
+	c.left.Do(c.close)
+}
+
+func (c *crowd) close() {
 	close(c.thaw)
 	for _, k := range append(c.clients, c.publisher) {
 		if k != nil && k.conn != nil {
@@ -92,6 +100,27 @@ func (c *crowd) leave() {
 		}
 	}
 	c.reading.Wait()
+}
+
+// freeze stops the last client from reading, and fills everything on the way to it:
+// from then on the server has no room to write.
+func (c *crowd) freeze() {
+	c.tb.Helper()
+	k := c.clients[len(c.clients)-1]
+	k.conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	c.frozen.Store(true)
+	asked := appendFrame(nil, finBit|opText, []byte("["+strings.Repeat("{},", 2000)+"{}]"))
+	asked[1] |= maskBit
+	asked = slices.Insert(asked, 4, 0, 0, 0, 0)
+	for range 1000 { // their replies are not read, so in the end they are not read either
+		k.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		if _, err := k.conn.Write(asked); errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		} else if err != nil {
+			c.tb.Fatal(err)
+		}
+	}
+	c.tb.Fatal("the server never has enough of it")
 }
 
 func enterCrowd(port, i int, comet, subscribe bool) (*crowdClient, error) {

@@ -47,7 +47,7 @@ func serveRole(role string) error {
 		go func() { served <- serveBare(ln) }()
 	default:
 		cfg := testConfig()
-		cfg.Timeout, cfg.SocketIdleTimeout = time.Hour, 2*time.Hour
+		cfg.Timeout, cfg.WebSocketIdleTimeout = time.Hour, 2*time.Hour
 		cfg.MaxQueueBytes, cfg.MaxQueue = 64<<20, 1<<20
 		s, err := New(cfg)
 		if err != nil {
