@@ -11,8 +11,19 @@ import (
 
 // inBubble runs a comet, without any network, under fake time.
 func inBubble(t *testing.T, body func(t *testing.T, s *Server)) {
+	t.Helper()
+	inBubbleOf(t, func(*Config) {}, body)
+}
+
+// x0 is a reply, for what needs one.
+var x0 bayeux.Reply
+
+func inBubbleOf(t *testing.T, change func(*Config), body func(t *testing.T, s *Server)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(testConfig())
+		cfg := testConfig()
+		change(&cfg)
+		s, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

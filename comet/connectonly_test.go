@@ -1,0 +1,212 @@
+package comet
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func connectOnly(c *Config) { c.MetaConnectDeliverOnly = true }
+
+// With delivery by connects only no other answer carries messages, and a message that
+// a client's own request causes wakes its connect.
+func TestConnectOnlyOverHTTP(t *testing.T) {
+	f := start(t, connectOnly)
+	id := f.connected("/b")
+	poll := f.held(id, connectBody)
+	f.waitHeld(id)
+	mustBe(t, f.post(id, `[{"channel":"/b","clientId":"%","data":1}]`), `[{"channel":"/b","successful":true}]`)
+	mustHold(t, receive(t, "the answer", poll).body, `[{"channel":"/b","data":1},{"id":"9"`)
+	publish(f, f.connected(), "/b", 2)
+	mustBe(t, f.post(id, `[{"channel":"/meta/unsubscribe","clientId":"%","subscription":"/b"}]`), `[{"channel":"/meta/unsubscribe","successful":true,"subscription":"/b"}]`)
+	mustHold(t, f.post(id, connectBody), `[{"channel":"/b","data":2},{"id":"9"`)
+}
+
+// Over WebSocket the messages go before the reply to the connect, and nothing is
+// pushed without one.
+func TestConnectOnlyOverWebSocket(t *testing.T) {
+	f := startTCP(t, connectOnly)
+	c, other := f.ws().shake("/b"), f.connected()
+	publish(f, other, "/b", 1)
+	c.say(`[{"channel":"/b","clientId":"%","data":2}]`)
+	mustBe(t, c.hear(), `[{"channel":"/b","successful":true}]`)
+	c.say(connectBody)
+	mustBe(t, c.hear(), `[{"channel":"/b","data":1}]`)
+	mustBe(t, c.hear(), `[{"channel":"/b","data":2}]`)
+	mustHold(t, c.hear(), `[{"id":"9","channel":"/meta/connect","successful":true`)
+	c.say(connectBody)
+	f.waitHeld(c.id)
+	publish(f, other, "/b", 3)
+	mustBe(t, c.hear(), `[{"channel":"/b","data":3}]`)
+	mustHold(t, c.hear(), `[{"id":"9","channel":"/meta/connect","successful":true`)
+	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"8","advice":{"timeout":10}}]`)
+	mustHold(t, c.hear(), `[{"id":"8","channel":"/meta/connect","successful":true`)
+}
+
+// What a socket did not send of such a reply goes with the next, over HTTP or another
+// socket, without the old reply and in order.
+func TestUnsentMessagesOfAConnectReplyAreKept(t *testing.T) {
+	f := start(t, connectOnly)
+	s := f.newSession("x", false)
+	s.accept(webSocket)
+	old := &socket{dead: true}
+	s.sock = old
+	for _, m := range []string{"a", "b", "c"} {
+		s.queue.append(&outgoing{json: []byte(m)})
+	}
+	s.postLockedForTest()
+	leased := s.lease(old, nil)
+	if len(leased) != 4 || !leased[3].reply {
+		t.Fatalf("leased %d", len(leased))
+	}
+	s.enqueue(&outgoing{json: []byte("d")})
+	if got := s.take(); got != nil {
+		t.Errorf("taken while leased: %d", len(got))
+	}
+	s.mu.Lock()
+	s.leaveSocketLocked()
+	s.mu.Unlock()
+	s.settle(1)
+	_, got := s.answerPoll(x0, releaseMessages)
+	var texts []string
+	for _, o := range got {
+		texts = append(texts, string(o.json))
+	}
+	mustBe(t, strings.Join(texts, " "), "b c d")
+	if s.bytesLocked() != 0 {
+		t.Errorf("%d bytes are left", s.bytesLocked())
+	}
+}
+
+// postLockedForTest is postLocked for a socket that nobody writes.
+func (s *session) postLockedForTest() {
+	s.unwrapLocked()
+	s.parcel.append(asOutgoing(&x0))
+}
+
+// The queue of a client that connects and does not read is bounded, too.
+func TestConnectOnlyIsBounded(t *testing.T) {
+	f := start(t, func(c *Config) { c.MetaConnectDeliverOnly, c.MaxQueue = true, 4 })
+	s := f.newSession("x", false)
+	s.accept(webSocket)
+	s.sock = &socket{dead: true}
+	n := 0
+	for ; n < 100; n++ {
+		if why, ok := s.enqueue(&outgoing{json: []byte("{}")}); !ok {
+			if why != DropQueueMessages {
+				t.Errorf("cut by %s", why)
+			}
+			break
+		}
+		s.postLockedForTest()
+	}
+	if n > 4 {
+		t.Errorf("%d messages wait", n)
+	}
+}
+
+func TestBacklogOfAllSessions(t *testing.T) {
+	f := start(t, func(c *Config) {
+		c.MaxMessageSize, c.MaxQueueBytes, c.MaxTotalQueueBytes = 64<<10, 64<<10, 64<<10
+	})
+	var ids []string
+	for range 3 {
+		ids = append(ids, f.connected("/b"))
+	}
+	other := f.connected()
+	data := `"` + strings.Repeat("z", 8<<10) + `"`
+	for i := 0; f.drops(DropTotalBytes) == 0; i++ {
+		if i == 100 {
+			t.Fatal("never cut")
+		}
+		publish(f, other, "/b", data)
+		if held := f.Server.backlog.bytes.Load(); held > 64<<10 {
+			t.Fatalf("%d bytes wait", held)
+		}
+	}
+	if f.Sessions() == len(ids)+1 || f.cutsBy(DropTotalBytes) == 0 {
+		t.Error("nobody was cut")
+	}
+	for _, id := range ids {
+		f.post(id, connectBody) // answered at once: with what waits, or with 402
+	}
+	if held := f.Server.backlog.bytes.Load(); held != 0 {
+		t.Errorf("%d bytes are held by nobody", held)
+	}
+}
+
+// A peer's session counts, and is not cut for what others leave waiting; what is short
+// does not count at all.
+func TestBacklogStepsAndPeers(t *testing.T) {
+	f := start(t, func(c *Config) { c.MaxTotalQueueBytes = c.MaxQueueBytes })
+	peer, small := f.newSession("p", true), f.newSession("x", false)
+	peer.accept(longPolling)
+	small.accept(longPolling)
+	big := &outgoing{json: make([]byte, 2<<20)}
+	for range 3 {
+		if why, ok := peer.enqueue(big); !ok {
+			t.Fatalf("peer: %s", why)
+		}
+	}
+	if why, ok := small.enqueue(&outgoing{json: make([]byte, backlogStep-1)}); !ok {
+		t.Errorf("a short one: %s", why)
+	}
+	if why, ok := small.enqueue(&outgoing{json: make([]byte, backlogStep)}); ok || why != DropTotalBytes {
+		t.Errorf("one more: %s, %v", why, ok)
+	}
+	peer.finish(eventEnd, true, nil)
+	if why, ok := small.enqueue(&outgoing{json: make([]byte, backlogStep)}); !ok {
+		t.Errorf("with room again: %s", why)
+	}
+}
+
+// With the policy "drop" the session lives on without the message.
+func TestFullQueueDrops(t *testing.T) {
+	f := start(t, func(c *Config) { c.MaxQueue, c.FullQueue = 2, FullQueueDrop })
+	id, other := f.connected("/b"), f.connected()
+	for i := range 5 {
+		publish(f, other, "/b", i)
+	}
+	if n := f.drops(DropQueueMessages); n != 3 || f.Sessions() != 2 || f.cutsBy(DropQueueMessages) != 0 {
+		t.Errorf("%v drops, %d sessions", n, f.Sessions())
+	}
+	mustHold(t, f.post(id, connectBody), `[{"channel":"/b","data":0},{"channel":"/b","data":1},{"id":"9"`)
+	publish(f, other, "/b", 7)
+	mustHold(t, f.post(id, connectBody), `[{"channel":"/b","data":7},{"id":"9"`)
+	if err := f.Session(id).Deliver("/b", 1); err != nil {
+		t.Error(err)
+	}
+	f.Session(id).Deliver("/b", 2)
+	if err := f.Session(id).Deliver("/b", 3); err == nil || !strings.Contains(err.Error(), ErrFull.Error()) {
+		t.Errorf("a full queue: %v", err)
+	}
+}
+
+// A session's own settings count for it alone.
+func TestTuning(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Server) {
+		session, other := shake(t, s), shake(t, s)
+		session.tune(func(own *tuning) {
+			own.timeout, own.interval, own.maxInterval = 7*time.Second, 3*time.Second, 4*time.Second
+		})
+		session.connect(polled) // the first
+		if hold, _ := session.connect(polled); hold != 7*time.Second {
+			t.Errorf("held for %v", hold)
+		}
+		if a := session.firstAdvice(); a.Interval != 3*time.Second || a.Timeout != 7*time.Second {
+			t.Errorf("advised %+v", a)
+		}
+		session.answerPoll(x0, releaseMessages)
+		time.Sleep(9 * time.Second)
+		if s.Session(session.id) != nil || s.Session(other.id) == nil {
+			t.Error("only the first should have expired after 7 s")
+		}
+		other.setConnectOnly(true)
+		if other.enqueue(disconnected); other.take() != nil {
+			t.Error("delivered without a connect")
+		}
+		if other.setConnectOnly(false); len(other.take()) != 1 {
+			t.Error("not delivered")
+		}
+	})
+}
