@@ -87,10 +87,10 @@ func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Repl
 // and becomes that of the new one with the next message: what is pushed before its
 // client knows the clientId would not be understood (as in CometD).
 func (x *exchange) welcome(session *session) {
-	from := origin{cookie: x.cookie, sock: x.sock}
+	from := origin{browser: browserOf(x.cookie), sock: x.sock}
 	if x.sock == nil && x.cookie == "" && x.local == nil {
 		x.minted = sticky.NewCookie(x.srv.nameTag)
-		from.cookie = x.minted
+		from.browser = browserOf(x.minted)
 	}
 	if x.local == nil {
 		session.begun(from)

@@ -2,8 +2,8 @@ package comet
 
 // origin is where a session began. It is kept only where something depends on it.
 type origin struct {
-	cookie string  // the browser cookie of its handshake, minted or adopted; empty over WebSocket
-	sock   *socket // of its handshake, nil over HTTP
+	browser string  // by the cookie of its handshake, minted or adopted; empty over WebSocket
+	sock    *socket // of its handshake, nil over HTTP
 }
 
 // begun notes where the session began, if that is ever asked for.
@@ -28,7 +28,7 @@ func (x *exchange) find(id string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch cfg := &x.srv.cfg; {
-	case x.sock == nil && !cfg.TrustClientSession && (s.origin == nil || s.origin.cookie == "" || s.origin.cookie != x.cookie),
+	case x.sock == nil && !cfg.TrustClientSession && (s.origin == nil || s.origin.browser == "" || s.origin.browser != browserOf(x.cookie)),
 		x.sock != nil && cfg.RequireHandshakePerConnection && (s.origin == nil || s.origin.sock != x.sock):
 		return nil
 	}
