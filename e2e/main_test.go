@@ -1,6 +1,6 @@
 // Package e2e tests Halley from outside: the two programs as processes, driven
 // over sockets and signals, with clients that repair nothing. The tests with
-// other people's clients and servers are in the directories beside it: node,
+// other people's clients and servers are in the directories beside it: node, faye,
 // foreign, java, browser, docker and netns.
 //
 // What a comet did is read from that comet's own counters. No test waits for a

@@ -27,6 +27,7 @@ func TestMatrix(t *testing.T) {
 		{Project: "faye", Transport: peer.LongPolling},
 		{Project: "faye", Transport: peer.CallbackPolling, Page: elsewhere},
 	} {
+		o.Jar = "all" // the comets are many
 		k := matrix.Kind{Options: o, Start: b.Open, HasAck: o.Project != "faye"}
 		if o.Page != "" {
 			k.Comet = []string{"--origins", o.Page}

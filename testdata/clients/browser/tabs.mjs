@@ -63,8 +63,9 @@ async function open(browser, c) {
   return page;
 }
 
-// A page that came from no server counts as one from far away, to which Chromium denies what is near.
-const browser = await launch('--disable-features=LocalNetworkAccessChecks');
+// A page that came from no server counts as one from far away, to which Chromium denies what is near. Tabs of
+// one jar share two processes; each of its own would cost more than its client does.
+const browser = await launch('--disable-features=LocalNetworkAccessChecks', '--renderer-process-limit=2');
 const tabs = new Map(); // name: a promise of the tab, which ends when all it was told is done
 
 async function obey(page, c) {
