@@ -18,11 +18,13 @@ const module = "github.com/halleycomet/halley"
 // package that is not listed here does not pass: who adds one decides first
 // where it stands.
 var arrows = map[string][]string{
-	"bayeux":          {},
-	"bayeux/client":   {"bayeux"},
-	"cluster":         {},
-	"cluster/oort":    {"cluster", "bayeux", "bayeux/client"},
-	"comet":           {"bayeux", "internal/sticky", "internal/origins", "internal/park"},
+	"bayeux":             {},
+	"bayeux/client":      {"bayeux"},
+	"cluster":            {},
+	"cluster/oort":       {"cluster", "bayeux", "bayeux/client"},
+	"comet":              {"bayeux", "internal/sticky", "internal/origins", "internal/park"},
+	"comet/ext/timesync": {"bayeux", "comet"}, "comet/ext/activity": {"bayeux", "comet"},
+	"comet/ext/timestamp": {"bayeux", "comet"}, "comet/ext/binary": {"bayeux", "comet"},
 	"balancer":        {"cluster", "bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {},
 	"comet/access":  {"bayeux", "comet", "internal/reread"},
