@@ -300,3 +300,29 @@ func TestMistakesOfTheConfiguration(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestKeysAreReadAgain(t *testing.T) {
+	path := file(t, "keys.pem", ecPublic)
+	g := guard(t, func(c *Config) { c.KeyFile = path })
+	before := g.visit(client.LongPolling, nil, "Bearer "+token(t, nil))
+	before.in()
+	if err := os.WriteFile(path, rsaPublic, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer := sign(t, jwt.SigningMethodRS256, rsaKey, withClaims(nil), nil)
+	deadline := time.Now().Add(patience)
+	for {
+		if _, _, why := g.policy.verifier.Load().verify(newer); why == "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the keys are not read again")
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	g.visit(client.LongPolling, nil, "Bearer "+newer).in()
+	g.visit(client.LongPolling, nil, "Bearer "+token(t, nil)).out()
+	if err := before.Subscribe(t.Context(), "/a"); err != nil {
+		t.Errorf("the session from before: %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -170,6 +171,34 @@ rules:
 	} {
 		if _, err := ParseRules([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// The rules that the documentation shows are right, and do what it says of them.
+func TestRulesOfTheDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	rules, err := ParseRules([]byte(block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	editor := Claims{"sub": "7", "role": "editor", "scope": "news.write"}
+	for _, c := range []struct {
+		op      Operation
+		channel string
+		who     Claims
+		want    Reason
+	}{
+		{Subscribe, "/news/a", nil, Granted}, {Publish, "/news/a", editor, Granted}, {Publish, "/news/a", Claims{"sub": "8"}, NoClaim},
+		{Subscribe, "/user/7/x", editor, Granted}, {Subscribe, "/user/**", editor, NoRule}, {Publish, "/service/help", nil, NotWho},
+	} {
+		if got := rules.Decide(c.op, c.channel, c.who); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.op, c.channel, got, c.want)
 		}
 	}
 }
