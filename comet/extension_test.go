@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -109,16 +110,23 @@ func TestExtensionVetoes(t *testing.T) {
 	}
 }
 
-// A held connect's reply is seen when it is answered, on each transport.
+// A held connect's reply is seen when it is answered, on each transport, parked or not.
 func TestExtensionsSeeHeldConnects(t *testing.T) {
-	f := built(t, nil)
+	for name, f := range map[string]*fixture{"waiting": built(t, nil), "parked": startTCP(t, nil)} {
+		t.Run(name, func(t *testing.T) { f.tb = t; testHeldConnects(t, f, name == "parked" && runtime.GOOS == "linux") })
+	}
+}
+
+func testHeldConnects(t *testing.T, f *fixture, parked bool) {
 	f.AddExtension(Extension{Reply: func(m *Message) bool {
 		m.Reply.SetExt("state", bayeux.String(m.From.State().String())) // takes the session's lock
 		return m.ID != "silent"
 	}})
 	id := f.connected("/a")
 	held := f.held(id, `[{"channel":"/meta/connect","clientId":"%","id":"1"}]`)
-	f.waitHeld(id)
+	if f.waitHeld(id); parked {
+		f.waitParked(1)
+	}
 	c := f.ws().shake("/a")
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"silent","advice":{"timeout":0}}]`)
 	c.say(`[{"channel":"/meta/connect","clientId":"%","id":"2"}]`)

@@ -24,6 +24,7 @@ type poll struct {
 	session  *session
 	hold     hold
 	reply    bayeux.Reply // when all is well
+	message  *Message     // for the extensions that see the reply; nil: none do
 	callback string
 	began    time.Time
 
@@ -162,9 +163,17 @@ func (p *poll) dress(h *fasthttp.ResponseHeader) {
 	}
 }
 
-// run answers a parked poll, in the flusher. What the client does not take at once
-// goes on in a goroutine.
+// run answers a parked poll, in the flusher, or in a goroutine of its own when
+// extensions see the reply: they may take their time, and the flusher has none.
 func (p *poll) run() {
+	if p.message == nil || !p.session.srv.callbacks.start(p.write) {
+		p.write()
+	}
+}
+
+// write writes the answer. What the client does not take at once goes on in a
+// goroutine.
+func (p *poll) write() {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	out := p.answer(s)
@@ -215,7 +224,11 @@ func (p *poll) answer(s *scratch) []byte {
 		p.last = true
 	default:
 		reply, messages := p.session.answerPoll(p.reply, p.why)
-		s.body = appendAnswer(s.body, p.callback, messages, []bayeux.Reply{reply})
+		replies := make([]bayeux.Reply, 0, 1)
+		if reply, ok := srv.outgoingReply(p.message, p.session, reply); ok {
+			replies = append(replies, reply)
+		}
+		s.body = appendAnswer(s.body, p.callback, messages, replies)
 		setAnswerHeaders(h, p.callback)
 	}
 	p.last = p.last || srv.left.Load()

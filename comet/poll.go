@@ -87,6 +87,7 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect,
 	why := releaseMessages
 	if c.hold > 0 {
 		p := waitingPoll(x.session, c.reply, callback, browser{browserOf(x.cookie), x.transport})
+		p.message = c.message
 		if x.session.arm(&p.hold, c.hold) {
 			if why, ok = p.wait(ctx); !ok {
 				return reply, nil, false
