@@ -1,7 +1,7 @@
 'use strict';
 
 // Drives one client of CometD's JavaScript library, any version, in Node or in a page. library has
-// its classes CometD and AckExtension; emit(event, fields) tells what happens; the commands are
+// its classes CometD, AckExtension and BinaryExtension; emit(event, fields) tells what happens; the commands are
 // returned. README.md has the words.
 
 module.exports = function (library, opts, emit) {
@@ -18,6 +18,7 @@ module.exports = function (library, opts, emit) {
     if (opts.ack) {
         cometd.registerExtension('ack', new library.AckExtension());
     }
+    cometd.registerExtension('binary', new library.BinaryExtension());
     cometd.configure({url: opts.url, logLevel: opts.logLevel || 'warn'});
 
     const channels = new Set();
@@ -44,7 +45,11 @@ module.exports = function (library, opts, emit) {
     }
 
     function hear(message) {
-        emit('message', {channel: message.channel, data: message.data});
+        let data = message.data;
+        if (data && data.data instanceof ArrayBuffer) {
+            data = {bytes: Array.from(new Uint8Array(data.data))};
+        }
+        emit('message', {channel: message.channel, data});
     }
 
     function subscribe(channel) {
@@ -57,9 +62,12 @@ module.exports = function (library, opts, emit) {
     }
 
     function publish(c) {
-        cometd.publish(c.channel, c.data, reply => emit('published', {
-            ref: c.ref, ok: !!reply.successful, error: reason(reply),
-        }));
+        const published = reply => emit('published', {ref: c.ref, ok: !!reply.successful, error: reason(reply)});
+        if (c.bytes) {
+            cometd.publishBinary(c.channel, Uint8Array.from(c.bytes), published);
+        } else {
+            cometd.publish(c.channel, c.data, published);
+        }
     }
 
     // As CometD's manual has it: what the application wants is subscribed here, after every handshake.

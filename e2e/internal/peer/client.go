@@ -118,6 +118,17 @@ func (c *Client) Publish(channel, data, ref string) {
 	c.tell(map[string]any{"cmd": "publish", "channel": channel, "data": json.RawMessage(data), "ref": ref})
 }
 
+// PublishBytes publishes with CometD's extension for binary data. A message that
+// carries some has the data {"bytes":[...]}.
+func (c *Client) PublishBytes(channel string, bytes []byte, ref string) {
+	c.tb.Helper()
+	numbers := make([]int, len(bytes))
+	for i, b := range bytes {
+		numbers[i] = int(b)
+	}
+	c.tell(map[string]any{"cmd": "publish", "channel": channel, "bytes": numbers, "ref": ref})
+}
+
 // Batch tells the client to publish several messages in one batch; the outcome of
 // each comes under its data, see Published.
 func (c *Client) Batch(channel string, data ...string) {

@@ -20,6 +20,7 @@ const scripts = {
   </script><script src="/tab/cometd.cjs"></script>`,
   umd: (library) => `<script src="/tab/${library}/node_modules/cometd/cometd.js"></script>
     <script src="/tab/${library}/node_modules/cometd/AckExtension.js"></script>
+    <script src="/tab/${library}/node_modules/cometd/BinaryExtension.js"></script>
     <script>window.library = org.cometd;</script><script src="/tab/cometd.cjs"></script>`,
   faye: () => `<script src="/tab/faye/node_modules/faye/client/faye-browser-min.js"></script>
     <script>window.library = Faye;</script><script src="/tab/faye.cjs"></script>`,

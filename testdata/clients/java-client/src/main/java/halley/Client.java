@@ -10,12 +10,14 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.cometd.bayeux.BinaryData;
 import org.cometd.bayeux.Channel;
 import org.cometd.bayeux.Message;
 import org.cometd.bayeux.client.ClientSession;
 import org.cometd.bayeux.client.ClientSessionChannel;
 import org.cometd.client.BayeuxClient;
 import org.cometd.client.ext.AckExtension;
+import org.cometd.client.ext.BinaryExtension;
 import org.cometd.client.http.jetty.JettyHttpClientTransport;
 import org.cometd.client.transport.ClientTransport;
 import org.cometd.client.websocket.jakarta.WebSocketTransport;
@@ -55,6 +57,7 @@ public final class Client {
         if (ack) {
             client.addExtension(new AckExtension());
         }
+        client.addExtension(new BinaryExtension());
         // As CometD's manual has it: what the application wants is subscribed after every handshake.
         on(Channel.META_HANDSHAKE, reply -> {
             handshaken = reply.isSuccessful();
@@ -132,15 +135,31 @@ public final class Client {
     }
 
     private void publish(Map<String, Object> command) {
-        client.getChannel((String)command.get("channel")).publish(command.get("data"), reply ->
+        Object data = command.get("data");
+        if (command.get("bytes") instanceof Object[] numbers) {
+            byte[] bytes = new byte[numbers.length];
+            for (int i = 0; i < bytes.length; i++) {
+                bytes[i] = ((Number)numbers[i]).byteValue();
+            }
+            data = new BinaryData(bytes, true, null);
+        }
+        client.getChannel((String)command.get("channel")).publish(data, reply ->
             tell("published", "ref", command.get("ref"), "ok", reply.isSuccessful(), "error", reason(reply)));
     }
 
     private void hear(ClientSessionChannel channel, Message message) {
         // A listener is given the replies to publishes too.
-        if (!message.isPublishReply()) {
-            tell("message", "channel", message.getChannel(), "data", message.getData());
+        if (message.isPublishReply()) {
+            return;
         }
+        Object data = message.getData();
+        if (data instanceof BinaryData binary) {
+            byte[] bytes = binary.asBytes();
+            Integer[] numbers = new Integer[bytes.length];
+            Arrays.setAll(numbers, i -> bytes[i] & 0xff);
+            data = Map.of("bytes", numbers);
+        }
+        tell("message", "channel", message.getChannel(), "data", data);
     }
 
     private static String reason(Message reply) {
