@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"comet":              {"bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"comet/ext/timesync": {"bayeux", "comet"}, "comet/ext/activity": {"bayeux", "comet"},
 	"comet/ext/timestamp": {"bayeux", "comet"}, "comet/ext/binary": {"bayeux", "comet"},
+	"examples/chat":   {"bayeux", "comet"},
 	"balancer":        {"cluster", "bayeux", "internal/sticky", "internal/origins", "internal/park"},
 	"internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {},
 	"comet/access":  {"bayeux", "comet", "internal/reread"},
@@ -41,7 +42,7 @@ var arrows = map[string][]string{
 var given = map[string][]string{
 	"github.com/hashicorp/memberlist":         {"cluster"},
 	"github.com/fasthttp/websocket":           {"comet", "balancer", "bayeux/client", "internal/load"},
-	"github.com/valyala/fasthttp":             {"comet", "balancer", "internal/origins", "internal/demo", "internal/load"},
+	"github.com/valyala/fasthttp":             {"comet", "balancer", "internal/origins", "internal/demo", "internal/load", "examples/chat"},
 	"github.com/goccy/go-yaml":                {"internal/cli", "comet/access"},
 	"github.com/spf13/pflag":                  {"internal/cli"},
 	"github.com/tidwall/gjson":                {"bayeux"},
