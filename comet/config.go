@@ -47,12 +47,12 @@ type Config struct {
 
 	// MaxProcessing [max-processing] is how long a session lives without any message
 	// of its client while its connect is in work or held. It must exceed Timeout.
-	// Default 0: for as long as that takes (CometD's -1).
+	// Default 0: for as long as that takes; so does a negative one (CometD's -1).
 	MaxProcessing time.Duration
 
 	// MaxLazyTimeout [max-lazy-timeout] is how long a lazy message waits at most for
 	// others to leave with, where its channel has no time of its own. Default 5 s, as
-	// CometD. 0: lazy messages leave at once.
+	// CometD. 0 or less: lazy messages leave at once.
 	MaxLazyTimeout time.Duration
 
 	// LazyChannels [lazy-channels] are broadcast channels and patterns whose messages
@@ -138,7 +138,7 @@ type Config struct {
 	// are answered at once, with advice to poll in MultiSessionInterval
 	// [multi-session-interval], until there is room. Clients without the cookie are not
 	// limited. Negative: no limit. 0: with the cookie none is held. Default 1 and 2 s,
-	// as CometD. An interval of 0 refuses them, with advice none.
+	// as CometD. An interval of 0 or less refuses them, with advice none.
 	MaxSessionsPerBrowser int
 	MultiSessionInterval  time.Duration
 

@@ -29,6 +29,9 @@
 //     is queued for every local subscriber before its publisher gets the reply.
 //   - At most once. What a broken WebSocket did not take stays in the queue; what
 //     an HTTP answer carried is not repeated, even if it never arrived.
+//   - With the ack extension, at least once and in one order while the session
+//     lives: what was sent is sent again with each connect reply, on any transport,
+//     until the client acknowledges the number of one.
 //   - One session, one copy, whatever the number of its matching subscriptions.
 //   - A newer connection takes a session over atomically, on any transport:
 //     nothing is lost, doubled or overtaken between the old one and the new one.
@@ -39,7 +42,10 @@
 //     own replies, and of its pings only the newest is answered.
 //   - In an HTTP answer: messages, then replies in the order of the requests, then
 //     the reply to a connect. On a WebSocket: messages before the replies of the
-//     frame that caused them.
+//     frame that caused them. With delivery by connects only (the ack extension,
+//     MetaConnectDeliverOnly, callback-polling) the messages of a connect reply, then
+//     that reply, and none elsewhere. What is sent during a handshake follows its
+//     reply.
 //   - Nothing is lost silently: see [Drop] and [Refusal] for the reasons that are
 //     counted.
 //
@@ -51,7 +57,8 @@
 // callback, or in a text frame. Errors of the protocol are replies (HTTP 200);
 // what is no list of messages is refused:
 //
-//	400, 1007   no JSON in UTF-8, or no messages; a protocol field twice in one
+//	400, 1007   no JSON in UTF-8, or no messages; a protocol field twice in one;
+//	            nested deeper than bayeux.MaxDepth
 //	400, 1008   a handshake that is not alone
 //	413, 1009   larger than MaxMessageSize; 431 for the header of a request
 //	1002        bytes that are no frames of a WebSocket client
@@ -77,10 +84,10 @@
 //     would take it for a reply. So is one to a pattern (405::channel_invalid).
 //   - A subscriber never sees advice, successful or error of what was published:
 //     clients obey them.
-//   - Sessions are found by clientId alone (trustClientSession), also with
-//     another cookie, and may change between all transports: clients without a
-//     cookie jar would fail otherwise. On a WebSocket, a frame for another session
-//     moves the socket to it.
+//   - Sessions are found by clientId alone (TrustClientSession is on by default),
+//     also with another cookie, and may change between all transports: clients
+//     without a cookie jar would fail otherwise. On a WebSocket, a frame for another
+//     session moves the socket to it.
 //   - Over WebSocket the other replies of a frame do not wait for its connect.
 //   - A WebSocket may be opened on any path below Path; a binary message is
 //     refused rather than ignored; an older socket of a session is closed.
@@ -89,7 +96,27 @@
 //     Timeout.
 //   - When the client of a held connect is gone its session's time runs from
 //     then, not from the end of the hold.
-//   - Queues are bounded by default; a session over the limit is cut.
+//   - Queues are bounded by default, for each session and in all; a session over
+//     the limit is cut, or the message dropped (FullQueue). So are subscriptions and
+//     channels: one client could fill the memory of all.
+//   - An acknowledgement of a number that was never given acknowledges nothing:
+//     CometD forgets everything, also what the client cannot have got. What is not
+//     acknowledged fills the queue, and the session is cut in the end
+//     (CVE-2025-53114).
+//   - The timer of lazy messages is armed again after another message has taken the
+//     first ones along. In CometD later ones wait for the end of the connect. Links
+//     to other comets get lazy messages at once: each comet has its own laziness.
+//   - The advice multiple-clients is taken back with the next reply that is not
+//     crowded: CometD's client would go on polling. What is not to be held is not
+//     counted, and neither is a client without the cookie.
+//   - Without AllowMessageDeliveryDuringHandshake, what is queued for a session on a
+//     WebSocket leaves with the client's first message, as in CometD, but never
+//     before the reply to the handshake. With connect-only delivery a connect that
+//     is replaced leaves its messages to the one that replaced it.
+//   - MaxProcessing must exceed Timeout: CometD would end sessions whose connect is
+//     held.
+//   - A handshake beyond MaxSessions is denied with the advice to try again in 5 s:
+//     CometD has no limit.
 //   - A channel exists while it has subscribers, so to unsubscribe from one that
 //     nobody has subscribed to is 400::channel_missing at once.
 //   - /oort/, /seti/ and /service/oort are closed to ordinary clients, with or

@@ -131,7 +131,7 @@ func (s *session) answerPoll(reply bayeux.Reply, why release) (bayeux.Reply, []*
 	if s.hold == nil {
 		s.deadline = time.Now().Add(s.lifetimeLocked())
 		if why == releaseCrowded {
-			s.deadline = s.deadline.Add(s.srv.cfg.MultiSessionInterval)
+			s.deadline = s.deadline.Add(max(0, s.srv.cfg.MultiSessionInterval))
 		}
 	}
 	if s.acks == nil {

@@ -199,7 +199,7 @@ func TestValidateReportsEveryMistake(t *testing.T) {
 	cfg := Config{
 		Path: "cometd/", Tag: "short", Interval: -1, Origins: []string{"x"},
 		WebSocketProtocol: "a b", MaxProcessing: 1, Timeout: 1, LazyChannels: []string{"x"}, FullQueue: "burn",
-		MaxSessions: -1, MaxSubscriptions: -1, MaxChannels: -1, MaxLazyTimeout: -1, MultiSessionInterval: -1,
+		MaxSessions: -1, MaxSubscriptions: -1, MaxChannels: -1,
 		Cookie: bayeux.Cookie{Name: "a b", Domain: "x;y", SameSite: "Maybe", Partitioned: true},
 	}
 	err := cfg.Validate()
@@ -211,7 +211,7 @@ func TestValidateReportsEveryMistake(t *testing.T) {
 		"peer-queue-factor", "duplicate-meta-connect-http-response-code", "origins", "write-timeout", "read-timeout", "idle-timeout",
 		"shutdown-timeout", "ws-idle-timeout", "browser-cookie-name", "browser-cookie-domain", "browser-cookie-same-site", "browser-cookie-partitioned",
 		"allowed-transports", "callback-parameter", "callback-parameter-max-length", "ws-protocol", "max-processing", "lazy-channels",
-		"full-queue", "max-sessions", "max-subscriptions", "max-channels", "max-lazy-timeout", "multi-session-interval",
+		"full-queue", "max-sessions", "max-subscriptions", "max-channels",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+setting+": ") {
 			t.Errorf("no complaint about %s:\n%v", setting, err)

@@ -17,7 +17,7 @@ func (f flags) wait(preset time.Duration) time.Duration {
 	case f.lazyTimeout > 0:
 		return f.lazyTimeout
 	}
-	return preset
+	return max(0, preset)
 }
 
 // parseLazy reads CHANNEL or CHANNEL=TIMEOUT.

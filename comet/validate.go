@@ -39,15 +39,8 @@ func (c *Config) Validate() error {
 			bad(d.setting, "%v is less than a millisecond", d.value)
 		}
 	}
-	for _, d := range []struct {
-		setting string
-		value   time.Duration
-	}{
-		{"interval", c.Interval}, {"max-lazy-timeout", c.MaxLazyTimeout}, {"multi-session-interval", c.MultiSessionInterval},
-	} {
-		if d.value < 0 {
-			bad(d.setting, "%v is negative", d.value)
-		}
+	if c.Interval < 0 {
+		bad("interval", "%v is negative", c.Interval)
 	}
 	if c.WebSocketIdleTimeout <= c.Timeout {
 		bad("ws-idle-timeout", "%v does not exceed timeout %v", c.WebSocketIdleTimeout, c.Timeout)
