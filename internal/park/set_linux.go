@@ -160,11 +160,14 @@ func (s *Set) takeLocked(slot, turn int32) Waker {
 
 // Watch watches a connection until it hangs up, when gone is called once, or until
 // cancel is; gone may still be running when cancel returns. One that has hung up
-// already is noticed too. A connection is watched or armed once at a time. One that
-// is no plain TCP or Unix socket is not watched.
+// already is noticed too. A connection is watched or armed once at a time. One of TLS
+// is watched by the socket that carries it; what has no socket is not watched.
 //
 // For those that wait in a goroutine of their own. gone must not wait.
 func (s *Set) Watch(conn net.Conn, gone func()) (cancel func()) {
+	if carried, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = carried.NetConn()
+	}
 	sys, ok := conn.(syscall.Conn)
 	if !ok {
 		return func() {}
