@@ -19,9 +19,12 @@ module.exports = function (library, opts, emit) {
         cometd.registerExtension('ack', new library.AckExtension());
     }
     cometd.registerExtension('binary', new library.BinaryExtension());
+    if (opts.reload) {
+        cometd.registerExtension('reload', new library.ReloadExtension());
+    }
     cometd.configure({url: opts.url, logLevel: opts.logLevel || 'warn'});
 
-    const channels = new Set();
+    const channels = new Set(opts.channels);
     const subscriptions = new Map(); // channel: CometD's handle, which unsubscribe wants
     const strays = new Map(); // channel: a listener for what comes though it was unsubscribed
     let handshaken = false;
@@ -121,6 +124,10 @@ module.exports = function (library, opts, emit) {
         publish,
         batch(c) {
             cometd.batch(() => c.messages.forEach(publish));
+        },
+        // Keeps the session for the page that comes next in this tab.
+        reload() {
+            cometd.reload();
         },
         state() {
             emit('state', {status: cometd.getStatus(), clientId: cometd.getClientId(), transport: transport()});

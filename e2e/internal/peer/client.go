@@ -33,8 +33,10 @@ type Options struct {
 	// that its connections leave from, which the Java client and a tab do not choose.
 	URL, Transport, Local string
 	// Page is the origin of a tab's page, by default that of the URL. Tabs with the same Jar
-	// have their cookies in common.
+	// have their cookies in common. Reload registers CometD's extension with which a tab's
+	// session outlives its page.
 	Page, Jar string
+	Reload    bool
 	// Ack registers CometD's extension for acknowledged messages.
 	Ack bool
 }

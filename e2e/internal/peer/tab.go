@@ -57,8 +57,22 @@ func (b *Browser) Open(tb testing.TB, o Options) *Client {
 		}
 	})
 	c.tell(map[string]any{"cmd": "open", "library": o.Project, "url": o.URL, "transport": o.Transport,
-		"ack": o.Ack, "page": o.Page, "jar": o.Jar})
+		"ack": o.Ack, "page": o.Page, "jar": o.Jar, "reload": o.Reload})
 	return c
+}
+
+// Leave makes a tab leave its page, with the session kept for the next one.
+func (c *Client) Leave() {
+	c.tb.Helper()
+	mark := c.Mark()
+	c.tell(map[string]any{"cmd": "leave"})
+	c.await(c.tb, proc.Patience, mark, c.Name+" has left its page", func(e Event) bool { return e.Event == "left" })
+}
+
+// Return brings the page back, which subscribes to channels.
+func (c *Client) Return(channels ...string) {
+	c.tb.Helper()
+	c.tell(map[string]any{"cmd": "return", "channels": channels})
 }
 
 // line gives an event to the client of its tab.
