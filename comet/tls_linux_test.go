@@ -8,7 +8,7 @@ import (
 // A client that hangs up while its poll is held over TLS is noticed: what comes for it
 // then waits for its next connect.
 func TestHangUpOverTLS(t *testing.T) {
-	f := startTLS(t)
+	f := startTLS(t, nil)
 	id, other := f.connected("/b"), f.connected()
 	conn, err := f.dial()
 	if err != nil {

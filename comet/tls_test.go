@@ -2,8 +2,11 @@ package comet
 
 import (
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,8 +14,14 @@ import (
 	"github.com/halleycomet/halley/internal/tlstest"
 )
 
+// secured is a comet behind TLS, and where it listens.
+type secured struct {
+	*fixture
+	addr string
+}
+
 // startTLS serves TLS on loopback.
-func startTLS(t *testing.T) *fixture {
+func startTLS(t *testing.T, change func(*Config)) secured {
 	t.Helper()
 	authority := tlstest.New(t)
 	pair, err := tlsfiles.Load(authority.Pair(t, t.TempDir(), time.Now().Add(time.Hour)))
@@ -28,13 +37,13 @@ func startTLS(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	dial := func() (net.Conn, error) { return tls.Dial("tcp4", ln.Addr().String(), trust) }
-	return startOn(t, tls.NewListener(ln, pair.Server()), dial, nil, nil)
+	return secured{startOn(t, tls.NewListener(ln, pair.Server()), dial, change, nil), ln.Addr().String()}
 }
 
 // Over TLS a poll is held and answered, and a WebSocket pushes, as elsewhere; the end
 // of the comet ends both.
 func TestHeldAndPushedOverTLS(t *testing.T) {
-	f := startTLS(t)
+	f := startTLS(t, nil)
 	polling, other := f.connected("/b"), f.connected()
 	held := f.held(polling, `[{"channel":"/meta/connect","clientId":"%"}]`)
 	f.waitHeld(polling)
@@ -57,4 +66,24 @@ func TestHeldAndPushedOverTLS(t *testing.T) {
 	if code := ws.closed(); code != closeGoingAway {
 		t.Errorf("the WebSocket is closed with %d", code)
 	}
+}
+
+// Who connects and does not shake hands is not waited for longer than for a request.
+func TestSilentClientOverTLS(t *testing.T) {
+	f := startTLS(t, func(c *Config) { c.ReadTimeout = 100 * time.Millisecond })
+	for what, first := range map[string]string{"nothing": "", "half a greeting": "\x16\x03\x01\x02", "no TLS": "GET / HTTP/1.1\r\n\r\n"} {
+		conn, err := net.Dial("tcp4", f.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.Write([]byte(first)); err != nil {
+			t.Fatal(err)
+		}
+		conn.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	f.connected() // others are served
 }
