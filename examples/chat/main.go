@@ -66,7 +66,7 @@ func serve(ctx context.Context, ln net.Listener, cfg comet.Config) error {
 	served := make(chan error, 1)
 	go func() {
 		defer cancel()
-		served <- web.Serve(ln)
+		served <- web.Serve(server.Parking(web, ln)) // waiting clients cost no goroutine
 	}()
 	err = server.Run(ctx) // until ctx ends; says goodbye to the clients
 	return errors.Join(err, web.Shutdown(), <-served)
