@@ -35,10 +35,28 @@ func TestDeliveriesDoNotAllocate(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates")
 	}
+	for name, prepare := range map[string]func(*fixture){
+		"nothing registered": nil,
+		"listeners, extensions and attributes": func(f *fixture) {
+			f.channel(crowdRoom).AddListener(func(m *Message) bool { return m.Data != "" })
+			f.AddExtension(Extension{Outgoing: func(_ *Session, m *Message) bool { m.Lazy = false; return true }})
+			for _, s := range f.AllSessions() {
+				s.SetAttribute("a", 1)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testAllocations(t, prepare) })
+	}
+}
+
+func testAllocations(t *testing.T, prepare func(*fixture)) {
 	const few, many = 10, 210
 	allocations := func(n int) float64 {
 		f := startTCP(t, func(c *Config) { c.SweepPeriod = time.Hour })
 		sinks(t, f, n)
+		if prepare != nil {
+			prepare(f)
+		}
 		m := roomMessage()
 		for range 20 { // queues and buffers grow
 			f.Deliver(m)

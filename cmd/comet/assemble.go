@@ -91,6 +91,7 @@ func (n *process) makeParts() (err error) {
 	if n.server, err = comet.New(cfg); err != nil {
 		return err
 	}
+	n.set.extra.install(n.server)
 	if err = n.makePolicy(); err != nil {
 		return err
 	}

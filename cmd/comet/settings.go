@@ -17,6 +17,7 @@ type settings struct {
 	comet    comet.Config
 	oort     oort.Config
 	security security
+	extra    extensions
 	url      string
 	drain    time.Duration
 }
@@ -35,6 +36,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.List(&set.oort.Channels, "oort-channels", "CHANNEL", "Channels observed on all comets whether or not a client here listens.")
 	s.Duration(&set.drain, "drain-timeout", "Within how long after SIGTERM all clients have been sent away, goodbye has been said and the process has ended.")
 	declareComet(s, &set.comet)
+	declareExtensions(s, &set.extra)
 	declareSecurity(s, &set.security)
 	s.Secret(&set.oort.Secret, "oort-secret", "What all comets of the cloud know, and nobody else.")
 	return set
