@@ -1,8 +1,10 @@
 package cut
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -102,7 +104,7 @@ func TestAbandon(t *testing.T) {
 		t.Error(err)
 	}
 	comet.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if _, err := comet.Read(make([]byte, 1)); err == nil || !err.(net.Error).Timeout() {
+	if _, err := comet.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the comet reads %v, want to wait", err)
 	}
 }
