@@ -45,10 +45,15 @@ func (s *session) unbind(k *socket) {
 	s.kickLocked()
 }
 
-// leaveSocketLocked forgets the socket, and the replies that it has not sent.
+// leaveSocketLocked forgets the socket, and the replies that it has not sent. What a
+// parcel has of acknowledged messages is kept elsewhere.
 func (s *session) leaveSocketLocked() {
 	s.sock = nil
-	if p := s.parcel; p != nil {
+	switch p := s.parcel; {
+	case p == nil:
+	case s.acks != nil:
+		p.drop()
+	default:
 		p.forgetReplies(p.leased, len(p.waiting))
 	}
 }

@@ -210,3 +210,18 @@ func TestTuning(t *testing.T) {
 		}
 	})
 }
+
+// What waits for a session that has ended counts no more, although its last answer
+// never comes.
+func TestBacklogOfTheEnded(t *testing.T) {
+	f := start(t, nil)
+	id := f.connected("/b")
+	publish(f, f.connected(), "/b", `"`+strings.Repeat("z", 8<<10)+`"`)
+	if f.Server.backlog.bytes.Load() == 0 {
+		t.Fatal("nothing waits")
+	}
+	f.DropSession(id)
+	if n := f.Server.backlog.bytes.Load(); n != 0 {
+		t.Errorf("%d bytes are held by nobody", n)
+	}
+}

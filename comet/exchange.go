@@ -58,7 +58,7 @@ func (x *exchange) handle(messages []bayeux.Message) {
 		in := &messages[i]
 		x.current = nil
 		reply, held := x.take(in)
-		if x.session != nil && x.session.acknowledged() && reply.Ext == "" && bayeux.KindOf(in.Channel) == bayeux.Meta && in.Channel != bayeux.MetaConnect {
+		if bayeux.KindOf(in.Channel) == bayeux.Meta && in.Channel != bayeux.MetaConnect && reply.Ext == "" && x.session != nil && x.session.acknowledged() {
 			reply.Ext = "{}" // as CometD's extension, whose clients may look for it
 		}
 		if reply.Error != "" {

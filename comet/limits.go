@@ -34,9 +34,14 @@ func (s *session) bytesLocked() int {
 	return n
 }
 
-// accountLocked brings the backlog of all up to date.
+// accountLocked brings the backlog of all up to date. What waits for a session that
+// has ended leaves with its last answer, or never.
 func (s *session) accountLocked() {
-	if now := steps(s.bytesLocked()); now != s.steps {
+	now := 0
+	if s.state.live() {
+		now = steps(s.bytesLocked())
+	}
+	if now != s.steps {
 		s.srv.backlog.bytes.Add(int64(now-s.steps) * backlogStep)
 		s.steps = now
 	}
