@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -58,10 +57,10 @@ func (c *channels) subscribe(s *session, peer bool, name string) (added bool, ba
 	if s.unsubscribed {
 		return false, bayeux.ErrorSubscribeFailed
 	}
-	if _, ok := s.subscriptions[name]; ok {
+	if s.subscriptions.of(name) != nil {
 		return false, ""
 	}
-	if n := c.limits.perSession; n > 0 && !peer && len(s.subscriptions) >= n {
+	if n := c.limits.perSession; n > 0 && !peer && s.subscriptions.len() >= n {
 		return false, bayeux.Denied(bayeux.OperationSubscribe, bayeux.ReasonLimit)
 	}
 	ch := c.byName[name]
@@ -78,10 +77,7 @@ func (c *channels) subscribe(s *session, peer bool, name string) (added bool, ba
 	}
 	sub := &subscription{session: s, channel: ch, peer: peer, index: len(ch.subscribers)}
 	ch.subscribers = append(ch.subscribers, sub)
-	if s.subscriptions == nil {
-		s.subscriptions = make(map[string]*subscription)
-	}
-	s.subscriptions[ch.name] = sub
+	s.subscriptions.add(sub)
 	if !peer {
 		if ch.ordinary++; ch.ordinary == 1 {
 			c.changes = append(c.changes, interestChange{ch.name, true})
@@ -98,7 +94,7 @@ func (c *channels) unsubscribe(s *session, name string) (left, exists bool) {
 	if c.byName[name] == nil {
 		return false, false
 	}
-	sub := s.subscriptions[name]
+	sub := s.subscriptions.of(name)
 	if sub != nil {
 		c.removeLocked(sub)
 	}
@@ -110,8 +106,8 @@ func (c *channels) forget(s *session) (left []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.unsubscribed = true
-	for name, sub := range s.subscriptions {
-		left = append(left, name)
+	for sub := range s.subscriptions.all() {
+		left = append(left, sub.channel.name)
 		c.removeLocked(sub)
 	}
 	return left
@@ -119,7 +115,7 @@ func (c *channels) forget(s *session) (left []string) {
 
 func (c *channels) removeLocked(sub *subscription) {
 	ch := sub.channel
-	delete(sub.session.subscriptions, ch.name)
+	sub.session.subscriptions.remove(sub)
 	last := len(ch.subscribers) - 1
 	ch.subscribers[sub.index] = ch.subscribers[last]
 	ch.subscribers[sub.index].index = sub.index
@@ -203,7 +199,12 @@ func (c *channels) subscribers(name string) (all []*Session) {
 func (c *channels) subscriptionsOf(s *session) []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return slices.Sorted(maps.Keys(s.subscriptions))
+	var names []string
+	for sub := range s.subscriptions.all() {
+		names = append(names, sub.channel.name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // overflow is a session whose queue is full.
@@ -215,7 +216,7 @@ type overflow struct {
 // subscribedToAny is called under the lock of the channels.
 func (s *session) subscribedToAny(names []string) bool {
 	for _, name := range names {
-		if s.subscriptions[name] != nil {
+		if s.subscriptions.of(name) != nil {
 			return true
 		}
 	}

@@ -89,7 +89,7 @@ func TestMillionsOfNamesFromOneClient(t *testing.T) {
 	if grown := int64(heap()) - int64(before); grown > 1<<20 {
 		t.Errorf("200,000 messages leave %d bytes behind", grown)
 	}
-	if n := len(s.subscriptions); n != 1000 {
+	if n := s.subscriptions.len(); n != 1000 {
 		t.Errorf("%d subscriptions", n)
 	}
 }

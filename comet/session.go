@@ -23,7 +23,7 @@ type session struct {
 	extras atomic.Pointer[extras] // nil of most
 
 	// guarded by the channels
-	subscriptions map[string]*subscription
+	subscriptions subscribed
 	unsubscribed  bool // for good
 
 	mu sync.Mutex
