@@ -45,7 +45,8 @@ type SessionInfo struct {
 	Seconds float64 `json:"seconds"`
 	// Held tells whether a connect of it is held.
 	Held bool `json:"held"`
-	// Queue and QueueBytes are what waits for it: messages, and bytes of their JSON.
+	// Queue and QueueBytes are what waits for it, or was not acknowledged: messages, and
+	// bytes of their JSON.
 	Queue      int `json:"queue"`
 	QueueBytes int `json:"queueBytes"`
 	// Subscriptions are how many it has; Channels are the first of them by name.
@@ -91,7 +92,7 @@ func (s *session) inspect(now time.Time) SessionInfo {
 	info := SessionInfo{
 		ID: shortID(s.id), State: s.state.String(), Transport: s.via.String(), Peer: s.peer,
 		Seconds: now.Sub(time.UnixMilli(s.made)).Round(time.Millisecond).Seconds(), Held: s.hold != nil,
-		Queue: len(s.queue.waiting), QueueBytes: s.queue.bytes,
+		Queue: s.waitingLocked(), QueueBytes: s.bytesLocked(),
 	}
 	switch {
 	case s.local != nil:

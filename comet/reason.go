@@ -52,8 +52,8 @@ const (
 	// DropLeaving: they came when the client had been sent away, because the comet
 	// leaves, and before it subscribed elsewhere.
 	DropLeaving Drop = "leaving"
-	// DropServer: the server ended the session (no messages are lost by that, only the
-	// session is counted).
+	// DropServer: the program ended the session. By Session.Disconnect no messages are
+	// lost, and only the session is counted; by Session.Expire those that waited are.
 	DropServer Drop = "server"
 	// DropReplaced: the cloud ended the session of a peer with messages waiting.
 	DropReplaced Drop = "replaced"
