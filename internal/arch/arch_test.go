@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"internal/load":  {"bayeux"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
 	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/sticky"},
-	"cmd/comet":      {"comet", "comet/access", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
+	"cmd/comet":      {"comet", "comet/access", "comet/ext/activity", "comet/ext/timestamp", "comet/ext/timesync", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
 }
 
 // given lists who may import the libraries on which the project stands.
