@@ -49,9 +49,9 @@ func TestFigures(t *testing.T) {
 	fmt.Printf("\n%s. Medians of %d rounds (least to most).\n\n%s\n", machine(), rounds, tab)
 }
 
-// TestSmallFigures is the same with few clients for a second: it shows that tool, servers
+// TestSmallRuns is the same with few clients for a second: it shows that tool, servers
 // and table work, and that nothing is lost.
-func TestSmallFigures(t *testing.T) {
+func TestSmallRuns(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("skipped: needs /proc")
 	}
