@@ -14,8 +14,6 @@ type gate struct {
 	srv  *Server
 	http *fasthttp.Server
 	idle time.Duration // how long a connection rests; 0: for ever
-	// untimed: the HTTP server sets no deadline when a request has begun.
-	untimed bool
 }
 
 // Parking prepares an HTTP server of yours, in which this comet's handler is
@@ -40,7 +38,6 @@ func (s *Server) Parking(server *fasthttp.Server, ln net.Listener) net.Listener 
 	if g.idle == 0 {
 		g.idle = server.ReadTimeout // as in fasthttp
 	}
-	g.untimed = g.idle == 0
 	former := server.ConnState
 	server.ConnState = func(conn net.Conn, state fasthttp.ConnState) {
 		if c, ok := conn.(*line); ok {

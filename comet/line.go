@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -13,10 +12,10 @@ import (
 	"github.com/halleycomet/halley/internal/park"
 )
 
-// parkAfter is how long a held connect, or a connection between two requests, waits
-// in the goroutine in which it is before it is parked: what is over sooner, as under
-// load, is cheaper that way. It is parked at once where the last wait of the same kind
-// on the same connection was longer.
+// parkAfter is how long a held connect waits in the goroutine of its handler before it
+// is parked: one that is over sooner, as under load, is cheaper that way. It is parked
+// at once where the last one on the same connection was held for longer. See restAfter
+// for connections between two requests.
 const parkAfter = 5 * time.Millisecond
 
 // line is a connection over HTTP that can be parked. The HTTP server lets go of it
@@ -39,17 +38,21 @@ type line struct {
 	idle    bool      // between two requests, and nothing of the next has been read
 	clean   bool      // all answers to former requests had left when this one began
 	swallow bool      // what is written is not
-	pausing bool      // the last pause between two requests was long
+	pausing bool      // the last pause between two requests was long: it rests at once
 	until   time.Time // the deadline that the HTTP server has set for the next request
+	ahead   *ahead    // what has been read ahead; nil: nothing
+	turn    *turn     // of the shift; nil: the HTTP server serves it on its own
 
 	mu sync.Mutex
 	// guarded by mu
-	parked  *park.Conn // made when it is needed
-	poll    *poll      // is parked, and its answer has not been written
-	patient bool       // the last poll that was held was held for long
-	letGo   bool       // the HTTP server was told to let go, and will close
-	away    bool       // the HTTP server has let go
-	behind  chan struct{}
+	parked  *park.Conn    // made when it is needed
+	poll    *poll         // is parked, and its answer has not been written
+	patient bool          // the last poll that was held was held for long
+	letGo   bool          // the HTTP server was told to let go, and will close
+	away    bool          // the HTTP server has let go
+	behind  chan struct{} // closed when the poll is answered; nil: nobody waits
+	waits   bool          // for the next request, in a pause that can be interrupted
+	waited  uint32        // counts these pauses
 
 	// guarded by the lot
 	in         *lineList
@@ -82,39 +85,52 @@ func (c *line) SetReadDeadline(t time.Time) error {
 // Read reads. Where the next request would begin it waits only for a moment, if the
 // line can rest.
 func (c *line) Read(p []byte) (int, error) {
+	if c.ahead != nil {
+		return c.takeAhead(p), nil
+	}
 	if !c.first && !c.idle {
+		c.turn.pass()
 		return c.Conn.Read(p)
 	}
-	if c.release(true) {
-		return 0, io.EOF
+	if len(p) == 1 {
+		return c.readAhead(p)
 	}
-	first := c.first
-	if c.restable() {
-		n, err := c.moment(p)
-		if errors.Is(err, park.ErrAgain) {
-			c.release(false)
-			return 0, io.EOF
-		}
-		if first || c.gate.untimed {
-			c.Conn.SetReadDeadline(c.until) // otherwise it is about to be set
-		}
-		return c.began(n), err
-	}
-	c.Conn.SetReadDeadline(c.until)
-	n, err := c.Conn.Read(p)
-	return c.began(n), err
+	return c.beginning(p)
 }
 
-// moment reads, and waits for what is to be read a moment at most.
-func (c *line) moment(p []byte) (int, error) {
-	if !c.pausing {
-		c.Conn.SetReadDeadline(time.Now().Add(parkAfter))
-		if n, err := c.Conn.Read(p); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
-		}
-		// It may have come while the processors were busy.
+// beginning reads the beginning of the next request.
+func (c *line) beginning(p []byte) (int, error) {
+	parked, held := c.restable()
+	switch {
+	case held:
+		return 0, io.EOF
+	case parked == nil:
+		c.turn.pass()
+		c.Conn.SetReadDeadline(c.until)
+		n, err := c.Conn.Read(p)
+		return c.began(n), err
 	}
-	return c.parked.TryRead(p)
+	if back := c.first && c.turn != nil; !back && !c.pausing {
+		c.turn.pass()
+		c.Conn.SetReadDeadline(c.until)
+		n, err, over := c.pause(p)
+		if !over {
+			return c.began(n), err
+		}
+		if n > 0 {
+			c.Conn.SetReadDeadline(c.until) // which was changed to interrupt it
+			return c.began(n), nil
+		}
+	}
+	n, err := parked.TryRead(p)
+	if errors.Is(err, park.ErrAgain) {
+		c.mu.Lock()
+		c.letGo = true
+		c.mu.Unlock()
+		return 0, io.EOF
+	}
+	c.Conn.SetReadDeadline(c.until)
+	return c.began(n), err
 }
 
 // began notes that a request begins, of which n bytes have been read.
@@ -125,8 +141,9 @@ func (c *line) began(n int) int {
 	return n
 }
 
-// restable tells whether the line can be parked at all.
-func (c *line) restable() bool {
+// restable returns what the line can be parked with, or nil. When a poll is parked on
+// it (held) the HTTP server is to let go now.
+func (c *line) restable() (parked *park.Conn, held bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.parked == nil {
@@ -134,18 +151,8 @@ func (c *line) restable() bool {
 			c.parked = parked
 		}
 	}
-	return c.parked != nil
-}
-
-// release lets the HTTP server go. With behind it does so only when a poll is parked.
-func (c *line) release(parked bool) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if parked && c.poll == nil {
-		return false
-	}
-	c.letGo = true
-	return true
+	c.letGo = c.poll != nil
+	return c.parked, c.letGo
 }
 
 // Write writes, unless the answer has been left to a parked poll.
@@ -153,6 +160,7 @@ func (c *line) Write(p []byte) (int, error) {
 	if c.swallow {
 		return len(p), nil
 	}
+	c.turn.pass()
 	return c.Conn.Write(p)
 }
 
@@ -209,19 +217,18 @@ func (c *line) Woken(e park.Events) {
 		}
 	default:
 		if rested, ok := c.gate.srv.lot.wake(c, time.Now()); ok {
-			go c.serve(rested)
+			c.pausing = rested >= restAfter
+			c.gate.srv.shift.serve(c)
 		}
 	}
 }
 
 // serve gives the line back to the HTTP server, after it has rested.
-func (c *line) serve(rested time.Duration) {
-	defer c.gate.srv.lot.served()
+func (c *line) serve() {
 	c.mu.Lock()
 	c.away, c.letGo = false, false
 	c.mu.Unlock()
 	c.first, c.idle, c.clean, c.swallow = true, false, false, false
-	c.pausing = rested >= parkAfter
 	c.until = time.Time{}
 	_ = c.gate.http.ServeConn(c) // says how the connection ended
 }
@@ -257,6 +264,7 @@ func (c *line) awaitAnswer() {
 	c.behind = answered
 	c.parked.Arm(park.Hangup, c)
 	c.mu.Unlock()
+	c.turn.pass()
 	<-answered
 	c.parked.Disarm()
 }

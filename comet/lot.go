@@ -15,7 +15,6 @@ type lot struct {
 	closing bool
 	resting lineList // the one that has rested longest first
 	busy    lineList
-	serving int           // goroutines of lines that came back
 	empty   chan struct{} // closed when, while closing, nothing is here any more
 }
 
@@ -45,8 +44,7 @@ func (l *lot) rest(c *line, now time.Time) bool {
 	return true
 }
 
-// wake ends the rest of a line, and counts the goroutine that will serve it; false
-// when it does not rest.
+// wake ends the rest of a line; false when it does not rest.
 func (l *lot) wake(c *line, now time.Time) (rested time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,16 +53,7 @@ func (l *lot) wake(c *line, now time.Time) (rested time.Duration, ok bool) {
 	}
 	c.leave()
 	l.busy.append(c)
-	l.serving++
 	return now.Sub(c.since), true
-}
-
-// served notes the end of a goroutine that wake counted.
-func (l *lot) served() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.serving--
-	l.checkLocked()
 }
 
 // drop forgets a line, which is closed or has become a socket.
@@ -119,7 +108,7 @@ func (l *lot) abort() {
 }
 
 func (l *lot) checkLocked() {
-	if l.closing && l.serving == 0 && l.busy.first == nil && l.resting.first == nil {
+	if l.closing && l.busy.first == nil && l.resting.first == nil {
 		select {
 		case <-l.empty:
 		default:

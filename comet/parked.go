@@ -69,6 +69,9 @@ func (p *poll) done(why release) {
 func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
 	c, parkable := ctx.Conn().(*line)
 	if !parkable || !c.isPatient() {
+		if parkable {
+			c.turn.pass()
+		}
 		timer := time.NewTimer(parkAfter)
 		defer timer.Stop()
 		select {
@@ -82,6 +85,7 @@ func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
 	}
 	conn := ctx.Conn()
 	if parkable {
+		c.turn.pass()
 		conn = c.Conn
 	}
 	forget := p.session.srv.watch.Watch(conn, func() { p.session.release(&p.hold, releaseHangup) })
@@ -98,7 +102,7 @@ func (c *line) isPatient() bool {
 // hold parks a poll, if that can be and if it has not been completed meanwhile. ctx
 // then answers with nothing.
 func (c *line) hold(ctx *fasthttp.RequestCtx, p *poll) bool {
-	if !c.clean || !c.restable() || !c.gate.srv.lot.adopt(c) {
+	if parked, _ := c.restable(); parked == nil || !c.clean || !c.gate.srv.lot.adopt(c) {
 		return false
 	}
 	request, server := &ctx.Request.Header, c.gate.http

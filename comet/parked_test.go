@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,9 +64,21 @@ func (f *fixture) waitResting(n int) {
 	eventually(f.tb, "resting connections", func() bool { _, resting := f.parked(); return resting == n })
 }
 
+// waitRunning waits until connections can be parked: those that come before stay in
+// their goroutines for their first request.
+func (f *fixture) waitRunning() {
+	probe, err := f.dial()
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	defer probe.Close()
+	eventually(f.tb, "the set to run", func() bool { _, ok := f.watch.Conn(probe); return ok })
+}
+
 // raw opens a connection with a time limit.
 func (f *fixture) raw() (net.Conn, *bufio.Reader) {
 	f.tb.Helper()
+	f.waitRunning()
 	conn, err := f.dial()
 	if err != nil {
 		f.tb.Fatal(err)
@@ -310,20 +323,21 @@ func TestParkedLargeAnswer(t *testing.T) {
 // Connections on which nothing comes are closed without a word, whether something
 // was asked before or not.
 func TestRestEnds(t *testing.T) {
-	f := startTCP(t, func(c *Config) {
-		c.IdleTimeout = 300 * time.Millisecond
-		c.SweepPeriod = 10 * time.Millisecond
-	})
-	_, fresh := f.raw()
-	used, r := f.raw()
-	io.WriteString(used, post("", `[]`))
-	hear(t, r)
-	f.waitResting(2)
-	f.waitResting(0)
-	for _, r := range []*bufio.Reader{fresh, r} {
+	for _, asked := range []bool{false, true} {
+		f := startTCP(t, func(c *Config) {
+			c.IdleTimeout = 3 * time.Second
+			c.SweepPeriod = 10 * time.Millisecond
+		})
+		conn, r := f.raw()
+		if asked {
+			io.WriteString(conn, post("", `[]`))
+			hear(t, r)
+		}
+		f.waitResting(1)
 		if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil {
 			t.Errorf("%q %v", rest, err)
 		}
+		f.waitResting(0)
 	}
 }
 
@@ -354,7 +368,7 @@ func TestParkingForeignServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	active := 0
+	var active atomic.Int32
 	server := &fasthttp.Server{
 		Name: "theirs",
 		Handler: func(ctx *fasthttp.RequestCtx) {
@@ -363,7 +377,7 @@ func TestParkingForeignServer(t *testing.T) {
 		},
 		ConnState: func(_ net.Conn, state fasthttp.ConnState) {
 			if state == fasthttp.StateActive {
-				active++
+				active.Add(1)
 			}
 		},
 	}
@@ -383,7 +397,7 @@ func TestParkingForeignServer(t *testing.T) {
 	text, _ := hear(t, r)
 	mustHold(t, text, "Server: theirs\r\n", "X-Theirs: 1\r\n", `"data":1`)
 	f.waitResting(2)
-	if active == 0 {
+	if active.Load() == 0 {
 		t.Error("its hook was not called")
 	}
 	limited := &fasthttp.Server{MaxConnsPerIP: 1}

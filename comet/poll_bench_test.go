@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 )
 
 // benchVar makes the test binary a comet that is measured from outside: "parked", or
-// "plain" for one whose HTTP server parks nothing.
+// "plain" for one whose HTTP server parks nothing and keeps its buffers.
 const benchVar = "HALLEY_BENCH_COMET"
 
 // TestBenchComet is that comet. It says its address, then, for each line that comes
@@ -43,6 +45,7 @@ func TestBenchComet(t *testing.T) {
 	done := make(chan error, 2)
 	if kind == "plain" {
 		server := s.FasthttpServer()
+		server.ReduceMemoryUsage = false
 		go func() { done <- s.Run(ctx) }()
 		go func() { done <- server.Serve(ln) }()
 		defer ln.Close()
@@ -124,8 +127,7 @@ func (p *benchComet) awaitHeld(n int) {
 func (p *benchComet) resident() float64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.pid))
 	if err != nil {
-		b := p.b
-		b.Skip(err)
+		p.b.Skip(err)
 	}
 	pages, _ := strconv.ParseFloat(strings.Fields(string(data))[1], 64)
 	return pages * float64(os.Getpagesize())
@@ -258,4 +260,72 @@ func BenchmarkHeldPolls(b *testing.B) {
 		b.ReportMetric((comet.resident()-before)/n, "B/client-after-3")
 		b.ReportMetric(before/(1<<20), "MiB-without")
 	}
+}
+
+// BenchmarkUnheld compares requests that are answered at once with those to a comet
+// that parks nothing: the processor time of the comet per request, as the median of
+// the quotients of several rounds, in which the two take turns.
+//
+//	go test -run '^$' -bench Unheld -benchtime 1x ./comet
+func BenchmarkUnheld(b *testing.B) {
+	for _, n := range []int{1, 64, 1000} {
+		b.Run(fmt.Sprint("clients=", n), func(b *testing.B) {
+			plain, parked := startBenchComet(b, "plain"), startBenchComet(b, "parked")
+			var clients [2][]*benchPoller
+			for i, comet := range []*benchComet{plain, parked} {
+				clients[i] = newPollers(b, comet.addr, n)
+			}
+			for range b.N {
+				var quotients, costs []float64
+				for range 7 {
+					var cost [2]float64
+					for i, comet := range []*benchComet{plain, parked} {
+						before := comet.processor()
+						answers := closedLoop(b, clients[i], time.Second)
+						cost[i] = (comet.processor() - before).Seconds() * 1e6 / answers
+					}
+					quotients = append(quotients, cost[1]/cost[0])
+					costs = append(costs, cost[1])
+				}
+				slices.Sort(quotients)
+				slices.Sort(costs)
+				b.ReportMetric(quotients[len(quotients)/2], "parked/plain")
+				b.ReportMetric(costs[len(costs)/2], "µs/request")
+			}
+		})
+	}
+}
+
+// processor is the processor time that the comet has used.
+func (p *benchComet) processor() time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		p.b.Skip(err)
+	}
+	_, rest, _ := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / 100 // Linux counts in hundredths
+}
+
+// closedLoop has each client ask as soon as it has been answered, and returns how
+// many answers came.
+func closedLoop(b *testing.B, clients []*benchPoller, d time.Duration) float64 {
+	var all sync.WaitGroup
+	var answers atomic.Int64
+	end := time.Now().Add(d)
+	for _, c := range clients {
+		all.Go(func() {
+			for time.Now().Before(end) {
+				if _, err := c.ask(`[{"channel":"/quiet","clientId":"%","data":1}]`); err != nil {
+					b.Error(err)
+					return
+				}
+				answers.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return float64(answers.Load())
 }

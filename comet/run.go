@@ -75,6 +75,7 @@ func (s *Server) leave() {
 	defer late.Stop()
 	<-s.sessions.empty
 	<-answered
+	s.shift.workers.Wait()
 }
 
 // FasthttpServer is a fasthttp server with the settings that a comet wants and
@@ -92,7 +93,9 @@ func (s *Server) FasthttpServer() *fasthttp.Server {
 		// Twice the limit, which the handler enforces: a body that is a little too
 		// large is read, so that its sender sees the 413, CORS headers and all. One
 		// that is much too large finds the connection closed, perhaps before that.
-		MaxRequestBodySize:    2 * s.cfg.MaxMessageSize,
+		MaxRequestBodySize: 2 * s.cfg.MaxMessageSize,
+		// Buffers are for the time in which something is read or written (see ahead).
+		ReduceMemoryUsage:     true,
 		NoDefaultServerHeader: true,
 		CloseOnShutdown:       true,
 		KeepHijackedConns:     true, // closing sockets is ours

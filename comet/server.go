@@ -41,6 +41,8 @@ type Server struct {
 	channels channels
 	flush    flusher
 	lot      lot
+	shift    shift
+	pauses   pauses
 	strange  sparse // of warnings about refused origins
 
 	draining atomic.Bool // set once, by Drain: no new clients

@@ -1,0 +1,115 @@
+package comet
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// restAfter is how long a line waits at most for its next request before it
+	// rests. Coming back from there costs about as much as the request.
+	restAfter = 200 * time.Millisecond
+	// pauseCrowd is how many lines may wait so at a time, each in a goroutine.
+	pauseCrowd = 1024
+)
+
+// pauses interrupts lines that have waited for their next request for half of
+// restAfter to the whole. A timer or a deadline for each pause would cost a tenth of
+// a short request: a timer that is the next one of all wakes the thread that waits
+// for the network.
+//
+// The lock order is line, then pauses.
+type pauses struct {
+	mu sync.Mutex
+	// guarded by mu
+	waiting      int // lines
+	newer, older []respite
+	timer        *time.Timer
+	timing       bool // timer runs
+}
+
+// respite is one wait of a line.
+type respite struct {
+	line *line
+	nth  uint32
+}
+
+// begin notes a pause; false when too many lines wait.
+func (p *pauses) begin(c *line, nth uint32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting >= pauseCrowd {
+		return false
+	}
+	p.waiting++
+	p.newer = append(p.newer, respite{c, nth})
+	if !p.timing {
+		p.timing = true
+		if p.timer == nil {
+			p.timer = time.AfterFunc(restAfter/2, p.tick)
+		} else {
+			p.timer.Reset(restAfter / 2)
+		}
+	}
+	return true
+}
+
+// end notes the end of a pause.
+func (p *pauses) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting--
+}
+
+// tick interrupts the older pauses, of which most are over.
+func (p *pauses) tick() {
+	p.mu.Lock()
+	old := p.older
+	p.newer, p.older = nil, p.newer
+	if p.timing = len(p.older) > 0; p.timing {
+		p.timer.Reset(restAfter / 2)
+	}
+	p.mu.Unlock()
+	for _, o := range old {
+		o.line.interrupt(o.nth)
+	}
+	if cap(old) > pauseCrowd {
+		return
+	}
+	clear(old)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.newer == nil {
+		p.newer = old[:0]
+	}
+}
+
+// pause waits for the next request in the goroutine. It is over, and the deadline for
+// reading is any, when the line is to rest, whether something was read or not.
+func (c *line) pause(p []byte) (n int, err error, over bool) {
+	all := &c.gate.srv.pauses
+	c.mu.Lock()
+	c.waited++
+	if !all.begin(c, c.waited) {
+		c.mu.Unlock()
+		return 0, nil, true
+	}
+	c.waits = true
+	c.mu.Unlock()
+	n, err = c.Conn.Read(p)
+	all.end()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	over, c.waits = !c.waits, false
+	return n, err, over
+}
+
+// interrupt ends the nth pause of the line, if it lasts.
+func (c *line) interrupt(nth uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waits && c.waited == nth {
+		c.waits = false
+		c.Conn.SetReadDeadline(past)
+	}
+}

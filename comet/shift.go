@@ -1,0 +1,133 @@
+package comet
+
+import (
+	"runtime"
+	"sync"
+	"time"
+)
+
+// shift serves the lines that have rested and can be read. When a message goes to
+// all, all clients come back at once: a goroutine for each, most of them waiting for
+// a processor, would take ten times the memory of what they do. So only a few begin
+// at a time; one that is about to wait for something lets the next begin, and when
+// none does for a while others do.
+//
+// The lock is a leaf.
+type shift struct {
+	workers sync.WaitGroup
+
+	mu sync.Mutex
+	// guarded by mu
+	queue   []*line // those from head on wait for their turn
+	head    int
+	running int // goroutines that have not come to wait for anything
+	late    *time.Timer
+	timing  bool // late runs
+}
+
+// shiftPatience is how long lines wait for their turn while those whose turn it is
+// neither end nor say that they wait.
+const shiftPatience = time.Millisecond
+
+func shiftSize() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// serve has a line served.
+func (w *shift) serve(c *line) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.head > 0 && len(w.queue) == cap(w.queue) && w.head >= len(w.queue)/2 {
+		n := copy(w.queue, w.queue[w.head:])
+		clear(w.queue[n:])
+		w.queue, w.head = w.queue[:n], 0
+	}
+	w.queue = append(w.queue, c)
+	if w.running < shiftSize() {
+		w.beginLocked()
+		return
+	}
+	if !w.timing {
+		w.timing = true
+		if w.late == nil {
+			w.late = time.AfterFunc(shiftPatience, w.hurry)
+		} else {
+			w.late.Reset(shiftPatience)
+		}
+	}
+}
+
+func (w *shift) beginLocked() {
+	w.running++
+	w.workers.Go(w.work)
+}
+
+// hurry lets others begin when those whose turn it is take long.
+func (w *shift) hurry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waiting := len(w.queue) - w.head
+	for range min(shiftSize(), waiting) {
+		w.beginLocked()
+	}
+	if w.timing = waiting > 0; w.timing {
+		w.late.Reset(shiftPatience)
+	}
+}
+
+// work serves one line after the other, until there are no more, or one has waited.
+func (w *shift) work() {
+	t := &turn{shift: w}
+	for {
+		c := w.next()
+		if c == nil {
+			return
+		}
+		t.lasts = true
+		c.turn = t
+		c.serve() // from here on c may be in other hands
+		if !t.lasts {
+			return
+		}
+	}
+}
+
+// turn is that of one goroutine to serve a line.
+type turn struct {
+	shift  *shift
+	lasts bool // until the line waits
+}
+
+// pass is called when a line that is being served is about to wait. A nil turn is
+// that of a line that the HTTP server serves in a goroutine of its own.
+func (t *turn) pass() {
+	if t != nil && t.lasts {
+		t.lasts = false
+		t.shift.pass()
+	}
+}
+
+// next is the line whose turn it is; nil ends the goroutine.
+func (w *shift) next() *line {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.head == len(w.queue) {
+		w.running--
+		if w.queue, w.head = w.queue[:0], 0; cap(w.queue) > flushKeep {
+			w.queue = nil
+		}
+		return nil
+	}
+	c := w.queue[w.head]
+	w.queue[w.head] = nil
+	w.head++
+	return c
+}
+
+// pass takes a goroutine off those that run.
+func (w *shift) pass() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running--
+	if w.head < len(w.queue) && w.running < shiftSize() {
+		w.beginLocked()
+	}
+}
