@@ -92,7 +92,7 @@ func (w *shift) work() {
 
 // turn is that of one goroutine to serve a line.
 type turn struct {
-	shift  *shift
+	shift *shift
 	lasts bool // until the line waits
 }
 
