@@ -149,6 +149,7 @@ func token(t *testing.T, more jwt.MapClaims) string {
 }
 
 func TestWhereTokensAreFound(t *testing.T) {
+	t.Parallel()
 	g := guard(t, func(c *Config) { c.KeyFile = file(t, "ec.pem", ecPublic) })
 	good := token(t, nil)
 	bad := sign(t, jwt.SigningMethodES256, mustEC(), withClaims(nil), nil)
@@ -188,6 +189,7 @@ func TestAnonymous(t *testing.T) {
 }
 
 func TestRulesAreAsked(t *testing.T) {
+	t.Parallel()
 	path := file(t, "rules.yaml", []byte(exampleRules))
 	g := guard(t, func(c *Config) { c.KeyFile, c.Anonymous, c.RulesFile = file(t, "ec.pem", ecPublic), true, path })
 	ann := g.visit(client.WebSocket, nil, "Bearer "+token(t, nil))
@@ -238,6 +240,7 @@ func TestRulesAreAsked(t *testing.T) {
 // When its token expires, a client is told to handshake; with a new token it is in
 // again, with the old one it is refused.
 func TestExpiredTokensEndSessions(t *testing.T) {
+	t.Parallel()
 	g := guard(t, func(c *Config) { c.KeyFile, c.Leeway = file(t, "ec.pem", ecPublic), 0 })
 	for _, transport := range []client.Transport{client.WebSocket, client.LongPolling} {
 		tokens := []string{token(t, jwt.MapClaims{"exp": time.Now().Add(2 * time.Second).Unix()}), token(t, nil)}
@@ -302,6 +305,7 @@ func TestMistakesOfTheConfiguration(t *testing.T) {
 }
 
 func TestKeysAreReadAgain(t *testing.T) {
+	t.Parallel()
 	path := file(t, "keys.pem", ecPublic)
 	g := guard(t, func(c *Config) { c.KeyFile = path })
 	before := g.visit(client.LongPolling, nil, "Bearer "+token(t, nil))

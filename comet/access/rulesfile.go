@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/halleycomet/halley/internal/reread"
 )
 
 // The form of a rules file.
@@ -62,7 +63,7 @@ func ParseRules(data []byte) (*Rules, error) {
 }
 
 func loadRules(path string) (*Rules, error) {
-	data, err := os.ReadFile(path)
+	data, err := reread.Read(path)
 	if err != nil {
 		return nil, err
 	}

@@ -113,16 +113,16 @@ func (f *Files) read() ([][]byte, error) {
 	var errs []error
 	for i, path := range f.paths {
 		var err error
-		if contents[i], err = readFile(path); err != nil {
+		if contents[i], err = Read(path); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return contents, errors.Join(errs...)
 }
 
-// readFile takes only what can be a small file: a device or a pipe would be read for
-// ever.
-func readFile(path string) ([]byte, error) {
+// Read reads a file once. It takes only a regular file of at most 4 MiB: a device or a
+// pipe would be read for ever.
+func Read(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

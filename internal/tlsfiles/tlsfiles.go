@@ -18,7 +18,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -84,7 +83,7 @@ func Client(caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return cfg, nil
 	}
-	data, err := os.ReadFile(caFile)
+	data, err := reread.Read(caFile)
 	if err != nil {
 		return nil, err
 	}
