@@ -118,7 +118,8 @@ var ErrDeleted = errors.New("the message was deleted")
 // [bayeux.RawJSON], or a [Payload]. from may be nil; given, it is who has published
 // for the listeners and for [Channel.SetBroadcastToPublisher].
 //
-// When it returns, the message is in the queue of every subscriber at this comet.
+// When it returns, the message is in the queue of every subscriber at this comet. A
+// service channel has none: only listeners here get it.
 func (c *Channel) Publish(from *Session, data any) error {
 	if bayeux.KindOf(c.name) == bayeux.Meta || bayeux.IsWild(c.name) {
 		return fmt.Errorf("comet: publish to %s: %w", c.name, bayeux.ErrChannel)

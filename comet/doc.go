@@ -49,6 +49,49 @@
 //   - Nothing is lost silently: see [Drop] and [Refusal] for the reasons that are
 //     counted.
 //
+// # For those who embed it
+//
+// [Server.Serve] has a listener of its own; [Server.Handler] is for a fasthttp server
+// that serves other things too, best made by [Server.FasthttpServer] and with a
+// listener from [Server.Parking]. What CometD's users know is here under these names:
+//
+//	SecurityPolicy       SecurityPolicy, Server.SetPolicy: handshake, create, subscribe, publish
+//	Authorizer           Channel.AddAuthorizer, GrantTo; asked after the policy
+//	ServerChannel        Server.Channel: listeners, subscribers, publish, lazy, persistent
+//	AbstractService      Server.HandleService: a function answers on a channel
+//	@RemoteCall          Server.HandleCall: a function that may take its time
+//	ServerSession        Session: deliver, disconnect, attributes, timeouts of its own
+//	LocalSession         Server.NewLocalSession
+//	SessionListener      Server.AddSessionListener, Session.OnRemoved
+//	SubscriptionListener Server.AddSubscriptionListener, Channel.AddSubscriptionListener
+//	Extension            Server.AddExtension, Session.AddExtension; comet/ext has some
+//
+// A message of a client is dealt with in CometD's order: its channel and id are
+// checked; the extensions of the server and then of the session see it; its session
+// is checked; a channel that does not exist is to be created (policy, then
+// authorizers); the operation is decided on (policy, then authorizers); listeners and
+// services see what is published, the widest pattern first; outgoing extensions do;
+// it is queued for the subscribers; outgoing extensions see the reply. Of each
+// callback its type says in which goroutine it is called and what its result does.
+// All of them
+//
+//   - run under no lock of the comet, and may call everything of this package (only a
+//     listener that publishes on its own channel without end is on its own);
+//   - may block: that delays the messages of the client whose request it is, and
+//     whoever publishes to it; remote calls delay nobody;
+//   - may panic: that is logged, the message is answered with 500::internal_error,
+//     and nothing else happens;
+//   - may be added and removed at any time ([Server.SetPolicy] and [Server.SetCloud]
+//     excepted), for messages from then on.
+//
+// Where nothing is registered nothing of this costs anything, and a broadcast is
+// encoded once and shared in any case, unless a subscriber has extensions of its own.
+//
+// Other comets are no sessions here: no policy, authorizer or listener is asked about
+// them. What they forward reaches the listeners of channels with
+// [Message].Forwarded set, at each comet where somebody has subscribed, be it a local
+// session; services and remote calls answer only who sent to this comet.
+//
 // # On the wire
 //
 // Any path at or below Config.Path is the same endpoint. A request is an array of
@@ -121,11 +164,19 @@
 //     nobody has subscribed to is 400::channel_missing at once.
 //   - /oort/, /seti/ and /service/oort are closed to ordinary clients, with or
 //     without a cloud.
+//   - Callbacks that fail are answered in the protocol (500::internal_error), where
+//     CometD answers HTTP 500 to some and success to others. What a handshake was
+//     denied for can stand in its error (403:reason:handshake_denied).
+//   - Remote calls run beside the other messages of their caller, and their number is
+//     bounded: 503::too_many_calls.
+//   - Publishing creates no channel that stays: the decision to create is asked for
+//     again, until somebody subscribes or the program says something of the channel.
 //   - Another method is 405, not 400.
 //
 // # Goroutines
 //
-// [New] starts none. [Server.Run] is the sweeper; it starts the watch for
+// [New] starts none, and a remote call and the callbacks of a local session have one
+// while they run. [Server.Run] is the sweeper; it starts the watch for
 // hang-ups, and ends it. A handler waits in fasthttp's goroutine while its connect
 // is held. A WebSocket on which nothing moves has none: a goroutine reads it while
 // there is something to read, and what is to be written to WebSockets is written, without
@@ -143,6 +194,10 @@
 //	channels (subscriptions; read-locked during fan-out)
 //	session  (its state and queue)
 //	socket   (its replies, and the states of its reader and its writer)
+//
+// A local session has one below its session's, and the extras of a session (attributes,
+// remote calls), the registrations and the lists of callbacks have leaves. No callback
+// is called under any of them.
 //
 // The locks of the registry, the parking set and the flusher are leaves. The cloud is called under none
 // but interest's; so [Cloud].Interest must neither Deliver nor end ordinary

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"maps"
 	"net"
 
 	"github.com/halleycomet/halley/bayeux"
@@ -73,7 +74,7 @@ func (m *Message) SetValue(key, value any) {
 // withParams is a copy of the message for one service or call.
 func (m *Message) withParams(params map[string]string) *Message {
 	copied := *m
-	copied.params, copied.Reply = params, nil
+	copied.params, copied.Reply, copied.values = params, nil, maps.Clone(m.values)
 	return &copied
 }
 
