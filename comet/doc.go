@@ -179,9 +179,9 @@
 // while they run. [Server.Run] is the sweeper; it starts the watch for
 // hang-ups, and ends it. A handler waits in fasthttp's goroutine while its connect
 // is held. A WebSocket on which nothing moves has none: a goroutine reads it while
-// there is something to read, and what is to be written to WebSockets is written, without
-// waiting for any client, by the few goroutines of the flusher, which live only
-// while there is something to write. Where connections cannot be parked (TLS, a
+// there is something to read, and what is to be written to WebSockets is written,
+// without waiting for any client, by the few goroutines of the flusher, which live
+// only while there is something to write. Where connections cannot be parked (TLS, a
 // system other than Linux, a server without Run) each WebSocket has a goroutine that
 // reads, and another one while there is something to write. [Server.Serve] adds
 // those of fasthttp.
@@ -199,8 +199,8 @@
 // remote calls), the registrations and the lists of callbacks have leaves. No callback
 // is called under any of them.
 //
-// The locks of the registry, the parking set and the flusher are leaves. The cloud is called under none
-// but interest's; so [Cloud].Interest must neither Deliver nor end ordinary
-// sessions, and may do everything else. Nothing is written to a connection under a
-// lock.
+// The locks of the registry, the parking set and the flusher are leaves. The cloud
+// is called under none but interest's; so [Cloud].Interest must neither Deliver nor
+// end ordinary sessions, and may do everything else. Nothing is written to a
+// connection under a lock.
 package comet
