@@ -1,6 +1,6 @@
 // Package conversations replays the recorded conversations of testdata/bayeux
-// against three servers: our comet, cometd-nodejs-server and Faye's. Their form is
-// told in testdata/bayeux/README.md.
+// against four servers: our comet, cometd-nodejs-server, Faye's, and CometD's in
+// Java. Their form is told in testdata/bayeux/README.md.
 //
 // Two things are held apart. [TestReplay] asks whether each server still answers
 // what was recorded of it. [TestDifferences] compares the recordings with each
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { proc.Main(m) }
 const ours = "comet"
 
 var (
-	others  = []string{"cometd", "faye"}
+	others  = []string{"cometd", "faye", "java"}
 	servers = append([]string{ours}, others...)
 )
 

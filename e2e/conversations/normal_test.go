@@ -36,6 +36,7 @@ func (n names) put(text string) string {
 
 var (
 	unkept   = regexp.MustCompile(`\{([A-Z])\}`)
+	charset  = regexp.MustCompile(`(?i); *charset=utf-8$`)
 	raw      = regexp.MustCompile(`\{hex ([0-9a-f]+)\}`)
 	repeated = regexp.MustCompile(`\{(\d+)\*([^}]+)\}`)
 )
@@ -133,7 +134,7 @@ func (n names) response(status int, h http.Header, body []byte) *answer {
 		return a
 	}
 	// JSON is UTF-8 whether or not it says so.
-	a.kind = strings.TrimSuffix(h.Get("Content-Type"), "; charset=utf-8")
+	a.kind = charset.ReplaceAllString(h.Get("Content-Type"), "")
 	if script(h) {
 		if m := around.FindSubmatch(body); m != nil {
 			a.around, body = fmt.Sprintf("%s…%s", m[1], m[3]), m[2]
