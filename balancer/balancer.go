@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleycomet/halley/internal/accept"
 	"github.com/halleycomet/halley/internal/origins"
 	"github.com/halleycomet/halley/internal/park"
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,7 @@ type Balancer struct {
 
 	// Safe for any goroutine.
 	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
+	tight      atomic.Int64 // second of the last warning that there is no room for connections
 }
 
 // New builds a balancer. Members tells it of the comets that gossip; nil leaves it
@@ -170,7 +172,7 @@ func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fa
 	defer watching.Wait()
 	defer unwatch()
 	served := make(chan error, 1)
-	go func() { served <- b.server.Serve(listener{ln, b.clients}) }()
+	go func() { served <- b.server.Serve(listener{accept.Patiently(ln, b.crowded), b.clients}) }()
 	select {
 	case err := <-served:
 		b.stop()
@@ -183,6 +185,14 @@ func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fa
 		return fmt.Errorf("balancer: serve %v: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+// crowded is told that there is no room for another connection, and warns once a
+// second.
+func (b *Balancer) crowded(err error) {
+	if now := time.Now().Unix(); b.tight.Swap(now) != now {
+		b.log.Warn("no room for another connection", zap.Error(err))
+	}
 }
 
 // stop ends everything that Serve began, and returns when nothing of it is alive.

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"github.com/halleycomet/halley/internal/accept"
 )
 
 // gate is a listener whose connections can be parked.
@@ -34,6 +37,7 @@ func (s *Server) Parking(server *fasthttp.Server, ln net.Listener) net.Listener 
 	if server.MaxConnsPerIP > 0 {
 		return ln
 	}
+	ln = accept.Patiently(ln, s.crowded)
 	g := &gate{Listener: ln, srv: s, http: server, idle: server.IdleTimeout}
 	if g.idle == 0 {
 		g.idle = server.ReadTimeout // as in fasthttp
@@ -49,6 +53,19 @@ func (s *Server) Parking(server *fasthttp.Server, ln net.Listener) net.Listener 
 	}
 	return g
 }
+
+// crowded is told that there is no room for another connection. The lines that have
+// rested longest make some: their clients ask for nothing at the moment, and perhaps
+// never have.
+func (s *Server) crowded(err error) {
+	closed := s.lot.vacate(makeRoom)
+	if suppressed, ok := s.tight.allow(time.Now()); ok {
+		s.log.Warn("no room for another connection", zap.Error(err), zap.Int("resting_closed", closed), zap.Int("suppressed", suppressed))
+	}
+}
+
+// makeRoom is how many lines that rest are closed at once.
+const makeRoom = 16
 
 // Accept wraps what can be parked.
 func (g *gate) Accept() (net.Conn, error) {

@@ -83,6 +83,21 @@ func (l *lot) overdue(now time.Time) (all []*line) {
 	return all
 }
 
+// vacate closes up to n of the lines that have rested longest, and returns how many.
+func (l *lot) vacate(n int) int {
+	l.mu.Lock()
+	var out []*line
+	for c := l.resting.first; c != nil && len(out) < n; c = l.resting.first {
+		c.leave()
+		out = append(out, c)
+	}
+	l.mu.Unlock()
+	for _, c := range out {
+		c.shut()
+	}
+	return len(out)
+}
+
 // close begins the end: lines that rest are closed, and none will any more. The
 // channel is closed when the others have been answered and are closed, too.
 func (l *lot) close() (empty <-chan struct{}) {

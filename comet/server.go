@@ -44,6 +44,7 @@ type Server struct {
 	shift    shift
 	pauses   pauses
 	strange  sparse // of warnings about refused origins
+	tight    sparse // of warnings that there is no room for connections
 
 	draining atomic.Bool // set once, by Drain: no new clients
 	leaving  atomic.Bool // set once, by Leave or when Run's context ends: no more clients
