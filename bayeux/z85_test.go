@@ -3,6 +3,7 @@ package bayeux
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"testing"
 )
 
@@ -27,7 +28,7 @@ func TestZ85(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"0", "00000" + "0", "a b", "\"0", "%nSc1", "#####", "##", "ä0000"} {
-		if got, err := DecodeZ85(bad); err != ErrZ85 {
+		if got, err := DecodeZ85(bad); !errors.Is(err, ErrZ85) {
 			t.Errorf("%q: %x %v", bad, got, err)
 		}
 	}

@@ -61,19 +61,18 @@ func (h *Session) Transport() string {
 	return h.via.String()
 }
 
-// SetTimeout, SetInterval and SetMaxInterval give the session values of its own in
-// place of those of Config, from its next connect on. A negative timeout or interval,
-// or a maxInterval that is not positive, gives it those of Config again.
+// SetTimeout gives the session a timeout of its own in place of that of Config, from
+// its next connect on. A negative one gives it that of Config again.
 func (h *Session) SetTimeout(d time.Duration) {
 	(*session)(h).tune(func(t *tuning) { t.timeout = d })
 }
 
-// SetInterval: see [Session.SetTimeout].
+// SetInterval does the same for the interval.
 func (h *Session) SetInterval(d time.Duration) {
 	(*session)(h).tune(func(t *tuning) { t.interval = d })
 }
 
-// SetMaxInterval: see [Session.SetTimeout].
+// SetMaxInterval does the same for the maxInterval, where 0 stands for a negative one, too.
 func (h *Session) SetMaxInterval(d time.Duration) {
 	(*session)(h).tune(func(t *tuning) { t.maxInterval = d })
 }

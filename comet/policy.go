@@ -57,10 +57,17 @@ func Deny(reason string) Decision { return Decision{Reason: reason} }
 // DefaultPolicy allows everything, as CometD's default does.
 type DefaultPolicy struct{}
 
-func (DefaultPolicy) CanHandshake(*Session, *Message) Decision         { return Allow() }
-func (DefaultPolicy) CanCreate(*Session, string, *Message) Decision    { return Allow() }
+// CanHandshake allows it.
+func (DefaultPolicy) CanHandshake(*Session, *Message) Decision { return Allow() }
+
+// CanCreate allows it.
+func (DefaultPolicy) CanCreate(*Session, string, *Message) Decision { return Allow() }
+
+// CanSubscribe allows it.
 func (DefaultPolicy) CanSubscribe(*Session, string, *Message) Decision { return Allow() }
-func (DefaultPolicy) CanPublish(*Session, string, *Message) Decision   { return Allow() }
+
+// CanPublish allows it.
+func (DefaultPolicy) CanPublish(*Session, string, *Message) Decision { return Allow() }
 
 // SetPolicy makes p decide; without it everything is allowed. It must be called
 // before Run and before the first request.
@@ -70,7 +77,7 @@ func (s *Server) SetPolicy(p SecurityPolicy) { s.policy = p }
 func (s *Server) admits(m *Message, session *session, reply bayeux.Reply) (bayeux.Reply, bool) {
 	decision, ok := s.decide(func() Decision { return s.policy.CanHandshake(session.handle(), m) })
 	if decision.Ext != "" {
-		bayeux.RawJSON(decision.Ext).Members(reply.SetExt)
+		decision.Ext.Members(reply.SetExt)
 	}
 	if decision.Allowed {
 		return reply, true

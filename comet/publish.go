@@ -44,7 +44,8 @@ func (s *Server) Deliver(m *bayeux.Message) {
 	if bayeux.KindOf(name) != bayeux.Broadcast || bayeux.IsWild(name) || !bayeux.ValidChannel(name) || protected(name) {
 		return
 	}
-	s.publish(name, m, func(m *bayeux.Message) *Message {
+	// What a listener here deletes, it deletes here: the publisher has its reply.
+	_ = s.publish(name, m, func(m *bayeux.Message) *Message {
 		return &Message{Message: m, Forwarded: true}
 	}, nil, audience{ordinary: true})
 }

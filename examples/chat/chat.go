@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -58,7 +60,7 @@ type refusal struct {
 
 func (c *chat) join(m *comet.Message) (any, error) {
 	var in struct{ Room, User string }
-	if json.Unmarshal([]byte(m.Data), &in) != nil || in.Room == "" || strings.Contains(in.Room, "/") || !bayeux.ValidChannel("/members/"+in.Room) {
+	if !parsed(m, &in) || in.Room == "" || strings.Contains(in.Room, "/") || !bayeux.ValidChannel("/members/"+in.Room) {
 		return refusal{"no such room"}, nil
 	}
 	if in.User == "" || utf8.RuneCountInString(in.User) > maxName {
@@ -106,8 +108,12 @@ func (c *chat) tell(name string) {
 		members = append(members, user)
 	}
 	slices.Sort(members)
-	if list, err := c.server.Channel("/members/" + name); err == nil {
-		list.Publish(nil, members)
+	list, err := c.server.Channel("/members/" + name)
+	if err == nil {
+		err = list.Publish(nil, members)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chat:", err)
 	}
 }
 
@@ -122,7 +128,7 @@ type line struct {
 func (c *chat) say(m *comet.Message) bool {
 	var in struct{ Chat string }
 	user, ok := c.name(strings.TrimPrefix(m.Channel, "/chat/"), m.From)
-	if !ok || json.Unmarshal([]byte(m.Data), &in) != nil {
+	if !ok || !parsed(m, &in) {
 		return false
 	}
 	data, err := bayeux.JSON(line{User: user, Chat: in.Chat})
@@ -143,7 +149,7 @@ func (c *chat) name(room string, s *comet.Session) (string, bool) {
 func (c *chat) whisper(m *comet.Message) (any, error) {
 	var in struct{ Room, Peer, Chat string }
 	user, ok := "", false
-	if json.Unmarshal([]byte(m.Data), &in) == nil {
+	if parsed(m, &in) {
 		user, ok = c.name(in.Room, m.From)
 	}
 	if !ok {
@@ -154,14 +160,22 @@ func (c *chat) whisper(m *comet.Message) (any, error) {
 		return refusal{"nobody of that name is here"}, nil
 	}
 	private := line{user, in.Chat, "private"}
-	if err := peer.Deliver("/chat/"+in.Room, private); err != nil {
-		return refusal{"gone"}, nil
+	to := []*comet.Session{peer, m.From}
+	if peer == m.From {
+		to = to[:1]
 	}
-	if peer != m.From {
-		return nil, m.From.Deliver("/chat/"+in.Room, private)
+	gone := false
+	for _, s := range to {
+		gone = s.Deliver("/chat/"+in.Room, private) != nil || gone
+	}
+	if gone {
+		return refusal{"gone"}, nil
 	}
 	return nil, nil
 }
+
+// parsed reads the data of a message.
+func parsed(m *comet.Message, into any) bool { return json.Unmarshal([]byte(m.Data), into) == nil }
 
 func (c *chat) member(room, user string) *comet.Session {
 	c.mu.Lock()
