@@ -2,12 +2,15 @@ package conversations
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/halleycomet/halley/e2e/internal/cloud"
 	"github.com/halleycomet/halley/e2e/internal/peer"
+	"github.com/halleycomet/halley/e2e/internal/proc"
 )
 
 // lock guards what the servers' runs write into the steps that they share.
@@ -51,10 +54,24 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// warmUp has a first session, which takes a server in Java longer than any other.
+// warmUp asks for something, for which a server in Java, where much else is going on,
+// needs longer the first time than any answer may take afterwards.
 func warmUp(t *testing.T, server, url string) {
 	t.Helper()
 	p := newPlayer(t, server, url)
+	first := &step{verb: "POST", body: []string{`[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]`}}
+	req, err := p.browser("a").request(url, first, p.names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case r := <-p.browser("a").send(req):
+		if r.err != nil || r.status != http.StatusOK {
+			t.Fatalf("the first answer of %s: status %d, %v", server, r.status, r.err)
+		}
+	case <-time.After(proc.Patience):
+		t.Fatalf("no answer of %s within %v", server, proc.Patience)
+	}
 	if err := p.setUp(&step{who: "a", verb: "SESSION", args: []string{"keep=A"}}); err != nil {
 		t.Fatal(err)
 	}
