@@ -78,6 +78,36 @@ func TestUnsentMessagesOfAConnectReplyAreKept(t *testing.T) {
 	}
 }
 
+// A reply that nobody waits for any more does not leave: neither when the session has
+// moved to another socket, nor when a newer connect is answered.
+func TestStaleRepliesDoNotLeave(t *testing.T) {
+	f := start(t, connectOnly)
+	s := f.newSession("x", false)
+	s.accept(webSocket)
+	old, next := &socket{dead: true}, &socket{dead: true}
+	s.sock = old
+	s.queue.append(&outgoing{json: []byte("a")})
+	s.postLocked(x0)
+	s.queue.append(&outgoing{json: []byte("b")})
+	s.postLocked(x0)
+	if got := s.parcel.waiting; len(got) != 3 || got[0].reply || got[1].reply || !got[2].reply {
+		t.Errorf("%d in the parcel", len(got))
+	}
+	s.bind(next)
+	if got := s.lease(next, nil); len(got) != 2 || got[0].reply || got[1].reply {
+		t.Errorf("%d leave over the next socket", len(got))
+	}
+}
+
+// Turned off, what waits leaves at once.
+func TestConnectOnlyNoMore(t *testing.T) {
+	f := startTCP(t, connectOnly)
+	c := f.ws().shake("/b")
+	publish(f, f.connected(), "/b", 1)
+	f.session(c.id).setConnectOnly(false)
+	mustBe(t, c.hear(), `[{"channel":"/b","data":1}]`)
+}
+
 // postLockedForTest is postLocked for a socket that nobody writes.
 func (s *session) postLockedForTest() {
 	s.unwrapLocked()

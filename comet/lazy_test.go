@@ -159,6 +159,13 @@ func TestLazyOverWebSocket(t *testing.T) {
 }
 
 func TestMaxLazyTimeoutOfZeroIsNotLazy(t *testing.T) {
+	for _, c := range []struct {
+		own, preset, want time.Duration
+	}{{0, 0, 0}, {0, -1, 0}, {0, 5, 5}, {7, 5, 7}, {7, 0, 7}} {
+		if got := (flags{lazy: true, lazyTimeout: c.own}).wait(c.preset); got != c.want {
+			t.Errorf("%v of its own, %v otherwise: waits %v", c.own, c.preset, got)
+		}
+	}
 	f := start(t, func(c *Config) { c.LazyChannels, c.MaxLazyTimeout = []string{"/lazy"}, 0 })
 	id, other := f.connected("/lazy"), f.connected()
 	poll := f.held(id, connectBody)

@@ -29,7 +29,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 			x.session = x.find(messages[0].ClientID)
 		}
 	}
-	carries := x.session != nil && messages[0].Channel != bayeux.MetaConnect && t != callbackPolling && !x.session.deliversOnly()
+	carries := x.session != nil && messages[0].Channel != bayeux.MetaConnect && t != callbackPolling
 	if carries {
 		// What is queued from here on travels with this answer, ahead of the
 		// replies; a held connect is not woken for it.

@@ -141,13 +141,6 @@ func (s *session) connect(a arrival) (hold time.Duration, ok bool) {
 	return hold, true
 }
 
-// deliversOnly tells whether messages leave with connect replies alone.
-func (s *session) deliversOnly() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.connectOnly
-}
-
 // socket is the socket that drains the queue, if there is one.
 func (s *session) socket() *socket {
 	s.mu.Lock()
