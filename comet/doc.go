@@ -176,15 +176,23 @@
 // # Goroutines
 //
 // [New] starts none, and a remote call and the callbacks of a local session have one
-// while they run. [Server.Run] is the sweeper; it starts the watch for
-// hang-ups, and ends it. A handler waits in fasthttp's goroutine while its connect
-// is held. A WebSocket on which nothing moves has none: a goroutine reads it while
-// there is something to read, and what is to be written to WebSockets is written,
-// without waiting for any client, by the few goroutines of the flusher, which live
-// only while there is something to write. Where connections cannot be parked (TLS, a
-// system other than Linux, a server without Run) each WebSocket has a goroutine that
-// reads, and another one while there is something to write. [Server.Serve] adds
-// those of fasthttp.
+// while they run. [Server.Run] is the sweeper; it starts the watch for hang-ups, and
+// ends it. A connect that is held for more than a few milliseconds, and
+// a connection that is idle between two requests, have no goroutine and no buffer:
+// they are parked (see line.go), and the set tells when the client hangs up or sends
+// something. A held connect is then answered by the flusher, and what its client does
+// not take at once by a goroutine, which has the write timeout; a connection that
+// comes back is served by a goroutine, of which a few begin at a time. Where
+// connections cannot be parked, and for requests that were sent right behind one that
+// is held, handlers wait in fasthttp's goroutines.
+//
+// A WebSocket on which nothing moves has none: a goroutine reads it while there is
+// something to read, and what is to be written to WebSockets is written, without
+// waiting for any client, by the few goroutines of the flusher, which live only while
+// there is something to write. Where connections cannot be parked (TLS, a system
+// other than Linux, a server without Run) each WebSocket has a goroutine that reads,
+// and another one while there is something to write. [Server.Serve] adds those of
+// fasthttp.
 //
 // # Locks
 //
@@ -195,12 +203,16 @@
 //	session  (its state and queue)
 //	socket   (its replies, and the states of its reader and its writer)
 //
+//	line     (a connection over HTTP: which poll is parked on it, and who has it)
+//	pauses   (those that wait for their next request in a goroutine)
+//
 // A local session has one below its session's, and the extras of a session (attributes,
 // remote calls), the registrations and the lists of callbacks have leaves. No callback
 // is called under any of them.
 //
-// The locks of the registry, the parking set and the flusher are leaves. The cloud
-// is called under none but interest's; so [Cloud].Interest must neither Deliver nor
-// end ordinary sessions, and may do everything else. Nothing is written to a
-// connection under a lock.
+// The locks of the registry, the parking set, the flusher, the lot (the connections
+// that are parked) and the shift (those that come back) are leaves. The cloud is
+// called under none but interest's; so [Cloud].Interest must neither Deliver nor end
+// ordinary sessions, and may do everything else. Nothing is written to a connection
+// under a lock.
 package comet
