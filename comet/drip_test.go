@@ -17,6 +17,7 @@ func TestDrip(t *testing.T) {
 	} {
 		for _, rested := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				f := startTCP(t, func(c *Config) { c.ReadTimeout = 400 * time.Millisecond })
 				conn, r := f.raw()
 				if rested {

@@ -8,13 +8,10 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/halleycomet/halley/internal/park"
 )
 
 // opaque hides what a connection is, so that it is not parked.
@@ -140,6 +137,7 @@ func TestParkedAnswers(t *testing.T) {
 	for how, request := range requests {
 		for ending, end := range endings {
 			t.Run(how+", "+ending, func(t *testing.T) {
+				t.Parallel()
 				var got [2]string
 				for i, start := range []func(*testing.T, func(*Config)) *fixture{startUnparked, func(t *testing.T, change func(*Config)) *fixture { return startTCP(t, change) }} {
 					f := start(t, func(c *Config) { c.Origins = []string{"*"} })
@@ -250,7 +248,7 @@ func TestBehindAParkedPoll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := startTCP(t, nil)
-			id, other := f.connected("/b"), f.connected("/c")
+			id, other, publisher := f.connected("/b"), f.connected("/c"), f.connected()
 			conn, r := f.raw()
 			with, later := split(post("", strings.ReplaceAll(`[{"channel":"/c","clientId":"%","data":2}]`, "%", id)))
 			io.WriteString(conn, post("", strings.ReplaceAll(connectBody, "%", id))+with)
@@ -269,7 +267,7 @@ func TestBehindAParkedPoll(t *testing.T) {
 			io.WriteString(conn, later)
 			mustBe(t, f.post(other, `[{"channel":"/meta/connect","clientId":"%","id":"5","advice":{"timeout":20}}]`),
 				`[{"id":"5","channel":"/meta/connect","successful":true,`+advised+`}]`) // nothing was published yet
-			publish(f, other, "/b", 1)
+			publish(f, publisher, "/b", 1)
 			_, body := hear(t, r)
 			mustHold(t, body, `[{"channel":"/b","data":1},{"id":"9"`)
 			_, body = hear(t, r)
@@ -361,68 +359,7 @@ func TestAfterRest(t *testing.T) {
 	f.waitResting(0)
 }
 
-// An HTTP server of somebody else's can be prepared, and what it sets is kept.
-func TestParkingForeignServer(t *testing.T) {
-	f := startTCP(t, nil)
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var active atomic.Int32
-	server := &fasthttp.Server{
-		Name: "theirs",
-		Handler: func(ctx *fasthttp.RequestCtx) {
-			ctx.Response.Header.Set("X-Theirs", "1")
-			f.Handler(ctx)
-		},
-		ConnState: func(_ net.Conn, state fasthttp.ConnState) {
-			if state == fasthttp.StateActive {
-				active.Add(1)
-			}
-		},
-	}
-	served := make(chan error, 1)
-	wrapped := f.Parking(server, ln)
-	go func() { served <- server.Serve(wrapped) }()
-	defer func() {
-		ln.Close()
-		<-served
-	}()
-	f.dial = func() (net.Conn, error) { return net.Dial("tcp4", ln.Addr().String()) }
-	id, other := f.connected("/b"), f.connected()
-	conn, r := f.raw()
-	rawConnect(t, conn, id)
-	f.waitParked(1)
-	publish(f, other, "/b", 1)
-	text, _ := hear(t, r)
-	mustHold(t, text, "Server: theirs\r\n", "X-Theirs: 1\r\n", `"data":1`)
-	f.waitResting(2)
-	if active.Load() == 0 {
-		t.Error("its hook was not called")
-	}
-	limited := &fasthttp.Server{MaxConnsPerIP: 1}
-	if f.Parking(limited, ln) != ln {
-		t.Error("parks connections that the server counts")
-	}
-}
-
 func (f *fixture) dialTCP() *net.TCPConn {
 	conn, _ := f.raw()
 	return conn.(*net.TCPConn)
-}
-
-// The end of the set ends what is parked.
-func TestParkedEnded(t *testing.T) {
-	f := startTCP(t, nil)
-	id := f.connected("/b")
-	conn, r := f.raw()
-	rawConnect(t, conn, id)
-	f.waitParked(1)
-	f.lot.mu.Lock()
-	c := f.lot.busy.first
-	f.lot.mu.Unlock()
-	c.Woken(park.Hangup | park.Ended)
-	if text, _ := io.ReadAll(r); !strings.Contains(string(text), "Connection: close") {
-		t.Errorf("%q", text)
-	}
 }

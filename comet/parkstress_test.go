@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -124,4 +125,46 @@ func carried(t *testing.T, body string) (data []int) {
 		}
 	}
 	return data
+}
+
+// Clients that hang up in the very moments in which their connects are parked or
+// answered lose at most what one answer carried, and leave nothing behind.
+func TestHangupsUnderFire(t *testing.T) {
+	f := startTCP(t, nil)
+	f.waitRunning()
+	publisher := f.connected()
+	var clients sync.WaitGroup
+	for range 8 {
+		id := f.connected("/b")
+		clients.Go(func() {
+			for range testenv.Clients(80) {
+				conn, err := f.dial()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.WriteString(conn, post("", strings.ReplaceAll(connectBody, "%", id)))
+				<-time.After(rand.N(2 * parkAfter))
+				if rand.IntN(2) == 0 {
+					conn.(*net.TCPConn).SetLinger(0)
+				}
+				conn.Close()
+				if rand.IntN(3) == 0 {
+					publish(f, publisher, "/b", 1)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	f.client.CloseIdleConnections()
+	eventually(t, "nothing left", func() bool {
+		f.lot.mu.Lock()
+		defer f.lot.mu.Unlock()
+		return f.lot.busy.first == nil && f.lot.resting.first == nil
+	})
+	for _, s := range f.sessions.all() {
+		if s.heldNow() != nil {
+			t.Error("a connect is held for nobody")
+		}
+	}
 }
