@@ -53,10 +53,10 @@ func BenchmarkCrowdSaturated(b *testing.B) {
 	}
 }
 
-// BenchmarkCrowdIdle is the memory of the comet for each of 9,000 clients that are
+// BenchmarkCrowdIdle is the memory of the comet for each of 10,000 clients that are
 // connected, subscribed, and have a connect held.
 func BenchmarkCrowdIdle(b *testing.B) {
-	const n = 9000
+	const n = 10_000
 	for range b.N {
 		p := startProcess(b, "comet")
 		before := p.ask("resident")
