@@ -244,7 +244,7 @@ func buffered(conn io.Reader, deadline func(time.Time) error) []byte {
 		n, err := conn.Read(p[:])
 		all = append(all, p[:n]...)
 		if err != nil {
-			deadline(time.Time{})
+			_ = deadline(time.Time{})
 			return all
 		}
 	}

@@ -76,7 +76,7 @@ func (s *Server) serveSocket(conn net.Conn, deflate, plain, kept bool, from *req
 	k.request = from
 	if !s.sessions.addSocket(k) {
 		conn.SetWriteDeadline(time.Now().Add(closeGrace))
-		conn.Write(closeFrame(closeGoingAway, "leaving"))
+		_, _ = conn.Write(closeFrame(closeGoingAway, "leaving"))
 		conn.Close()
 		return
 	}
