@@ -122,6 +122,10 @@ module.exports = function (library, opts, emit) {
             strays.set(c.channel, cometd.addListener(c.channel, hear));
         },
         publish,
+        call(c) {
+            cometd.remoteCall(c.channel, c.data, c.timeout,
+                reply => emit('called', {ref: c.ref, ok: !!reply.successful, data: reply.data, error: reason(reply)}));
+        },
         batch(c) {
             cometd.batch(() => c.messages.forEach(publish));
         },

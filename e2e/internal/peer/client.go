@@ -131,6 +131,17 @@ func (c *Client) PublishBytes(channel string, bytes []byte, ref string) {
 	c.tell(map[string]any{"cmd": "publish", "channel": channel, "bytes": numbers, "ref": ref})
 }
 
+// Call has the client make a remote call, and waits for the answer.
+func (c *Client) Call(within time.Duration, target, data, ref string) Event {
+	c.tb.Helper()
+	c.tell(map[string]any{
+		"cmd": "call", "channel": target, "data": json.RawMessage(data), "timeout": within.Milliseconds(), "ref": ref,
+	})
+	return c.await(c.tb, within, 0, c.Name+" has an answer to the call "+ref, func(e Event) bool {
+		return e.Event == "called" && e.Ref == ref
+	})
+}
+
 // Batch tells the client to publish several messages in one batch; the outcome of
 // each comes under its data, see Published.
 func (c *Client) Batch(channel string, data ...string) {
