@@ -29,13 +29,14 @@ const (
 	RefusedPanic     Refusal = "panic"               // [500, 1011] a fault of ours
 )
 
-// Drop is why messages that waited for a session were not delivered, or why a
-// connection was cut. It is the label "reason" of halley_comet_drops_total.
+// Drop is why messages were not delivered that waited for a session or were to, or why
+// a session was cut. It is the label "reason" of halley_comet_drops_total and
+// halley_comet_cuts_total, and a field of the log.
 type Drop string
 
 const (
-	// DropQueueMessages and DropQueueBytes: the session was cut because its queue
-	// was full.
+	// DropQueueMessages and DropQueueBytes: the queue of the session was full; it was
+	// cut, or the message dropped, by Config.FullQueue.
 	DropQueueMessages Drop = "queue_messages"
 	DropQueueBytes    Drop = "queue_bytes"
 	// DropUnackedMessages and DropUnackedBytes: likewise, with messages in it that its
