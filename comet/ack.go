@@ -77,7 +77,7 @@ func (s *session) ackedLocked(a ack) (again bool) {
 
 // dispatchLocked gives a connect reply its number and emits everything that goes
 // with it.
-func (s *session) dispatchLocked(ext bayeux.RawJSON, emit func(*outgoing)) (bayeux.RawJSON, int) {
+func (s *session) dispatchLocked(ext bayeux.RawJSON, emit func(*outgoing)) bayeux.RawJSON {
 	a := s.acks
 	for _, o := range s.queue.take() {
 		a.sent = append(a.sent, unacked{o, a.batch})
@@ -89,7 +89,7 @@ func (s *session) dispatchLocked(ext bayeux.RawJSON, emit func(*outgoing)) (baye
 	}
 	number := bayeux.RawJSON(strconv.FormatInt(a.batch, 10))
 	a.batch++
-	return ext.With(ackExt, number), len(a.sent)
+	return ext.With(ackExt, number)
 }
 
 // forget forgets what was sent up to a batch.

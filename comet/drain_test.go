@@ -11,7 +11,7 @@ import (
 )
 
 // drained runs Drain in the background; what it returns comes on the channel.
-func drained(s *Server, ctx context.Context) <-chan int {
+func drained(ctx context.Context, s *Server) <-chan int {
 	left := make(chan int, 1)
 	go func() { left <- s.Drain(ctx) }()
 	return left
@@ -47,7 +47,7 @@ func TestDrainWaitsForWhatIsQueued(t *testing.T) {
 	id := f.connected("/x")
 	publisher := f.connected()
 	f.post(publisher, `[{"channel":"/x","data":"one","clientId":"%"},{"channel":"/x","data":"two","clientId":"%"}]`)
-	left := drained(f.Server, t.Context())
+	left := drained(t.Context(), f.Server)
 	eventually(t, "its turn", func() bool {
 		s := f.session(id)
 		s.mu.Lock()
@@ -83,7 +83,7 @@ func TestDrainFlushesSocketsAndClosesThem(t *testing.T) {
 	for range n {
 		f.post(publisher, `[{"channel":"/x","data":"`+strings.Repeat("x", 1024)+`","clientId":"%"}]`)
 	}
-	left := drained(f.Server, t.Context())
+	left := drained(t.Context(), f.Server)
 	for range n {
 		mustHold(t, c.hear(), `"channel":"/x"`)
 	}
@@ -100,7 +100,7 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 	id := f.connected("/x")
 	f.post(f.connected(), `[{"channel":"/x","data":1,"clientId":"%"}]`)
 	ctx, cancel := context.WithCancel(t.Context())
-	left := drained(f.Server, ctx)
+	left := drained(ctx, f.Server)
 	eventually(t, "its turn", func() bool {
 		s := f.session(id)
 		s.mu.Lock()
@@ -127,7 +127,7 @@ func TestDrainKeepsItsRate(t *testing.T) {
 			answers = append(answers, released)
 		}
 		began := time.Now()
-		left := drained(s, t.Context())
+		left := drained(t.Context(), s)
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
 		told := 0
@@ -198,7 +198,7 @@ func TestDrainWaitsForAcknowledgements(t *testing.T) {
 	mustHold(t, c.hear(), `"successful":true`)
 
 	f.post(f.connected(), `[{"channel":"/x","data":"m","clientId":"%"}]`)
-	left := drained(f.Server, t.Context())
+	left := drained(t.Context(), f.Server)
 	for _, id := range []string{poller, c.id} {
 		eventually(t, "its turn", func() bool {
 			s := f.session(id)

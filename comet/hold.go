@@ -142,7 +142,7 @@ func (s *session) answerPoll(reply bayeux.Reply, why release) (bayeux.Reply, []*
 	}
 	var messages []*outgoing
 	s.parcel.drop()
-	reply.Ext, _ = s.dispatchLocked(reply.Ext, func(o *outgoing) { messages = append(messages, o) })
+	reply.Ext = s.dispatchLocked(reply.Ext, func(o *outgoing) { messages = append(messages, o) })
 	s.accountLocked()
 	return reply, messages
 }

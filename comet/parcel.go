@@ -67,7 +67,7 @@ func (s *session) postLocked(reply bayeux.Reply) {
 	p := s.parcelLocked()
 	if s.acks != nil {
 		p.drop()
-		reply.Ext, _ = s.dispatchLocked(reply.Ext, p.append)
+		reply.Ext = s.dispatchLocked(reply.Ext, p.append)
 	} else {
 		p.forgetReplies(p.leased, len(p.waiting))
 		s.unwrapLocked()

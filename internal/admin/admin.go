@@ -115,7 +115,7 @@ func (a *Admin) Serve(ctx context.Context, ln net.Listener) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
-	<-ended //nolint:errcheck // it says that it was shut down
+	<-ended // it says that it was shut down
 	return err
 }
 
@@ -153,7 +153,7 @@ func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 
 // within bounds the time to write. A recorder has none.
 func within(w http.ResponseWriter, d time.Duration) {
-	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) //nolint:errcheck // a recorder has no deadlines
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
 }
 
 func allowed(r *http.Request) bool {

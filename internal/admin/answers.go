@@ -15,7 +15,7 @@ const logLevelPath = "/log-level"
 
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(value) //nolint:errcheck // whoever asked has gone
+	json.NewEncoder(w).Encode(value)
 }
 
 func answer(w http.ResponseWriter, r *http.Request, query func(url.Values) (any, error)) {

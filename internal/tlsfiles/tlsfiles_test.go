@@ -29,8 +29,8 @@ func shake(t *testing.T, server, client *tls.Config) (serial string, err error) 
 	go func() {
 		defer close(served)
 		if conn, err := ln.Accept(); err == nil {
-			conn.(*tls.Conn).Handshake() //nolint:errcheck // the client tells
-			io.Copy(io.Discard, conn)    //nolint:errcheck // until the client goes
+			conn.(*tls.Conn).Handshake()
+			io.Copy(io.Discard, conn)
 			conn.Close()
 		}
 	}()
@@ -62,7 +62,7 @@ func TestPairFollowsItsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		go pair.Run(t.Context(), zap.NewNop()) //nolint:errcheck // it ends with the test
+		go pair.Run(t.Context(), zap.NewNop())
 		wait := func() {
 			time.Sleep(2*Period + time.Second)
 			synctest.Wait()
