@@ -210,7 +210,7 @@
 // remote calls), the registrations and the lists of callbacks have leaves. No callback
 // is called under any of them.
 //
-// The locks of the registry, the parking set, the flusher, the lot (the connections
+// The locks of the registry, the browsers, the parking set, the flusher, the lot (the connections
 // that are parked) and the shift (those that come back) are leaves. The cloud is
 // called under none but interest's; so [Cloud].Interest must neither Deliver nor end
 // ordinary sessions, and may do everything else. Nothing is written to a connection
