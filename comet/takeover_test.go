@@ -88,8 +88,10 @@ func (k *socket) isStalled() bool {
 
 // Sockets come, fill up, move their sessions and go in every way, while messages
 // rush in. In the end nothing of them is left, and the comet serves on.
-func TestSocketsComeAndGo(t *testing.T) {
-	f := startTCP(t, func(c *Config) {
+func TestSocketsComeAndGo(t *testing.T) { bothWays(t, testSocketsComeAndGo) }
+
+func testSocketsComeAndGo(t *testing.T, start func(*testing.T, func(*Config)) *fixture) {
+	f := start(t, func(c *Config) {
 		c.WriteTimeout = 300 * time.Millisecond
 		c.MaxQueue = 200
 	})
