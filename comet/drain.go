@@ -114,9 +114,13 @@ func (s *Server) stillWaiting(sessions []*session) []*session {
 	return left
 }
 
+// forget ends the subscriptions of a session that goes on otherwise.
 func (s *Server) forget(session *session) {
-	s.channels.forget(session)
+	left := s.channels.forget(session)
 	s.channels.announce(s.cloud)
+	for _, channel := range left {
+		s.unsubscribed(session, channel, nil)
+	}
 }
 
 // parting is how far a session is with leaving a comet that drains. Its state does

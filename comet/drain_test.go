@@ -3,6 +3,7 @@ package comet
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,8 @@ func TestDrainFlushesSocketsAndClosesThem(t *testing.T) {
 	for range n {
 		f.post(publisher, `[{"channel":"/x","data":"`+strings.Repeat("x", 1024)+`","clientId":"%"}]`)
 	}
+	var out atomic.Int32
+	f.AddSubscriptionListener(SubscriptionListener{Unsubscribed: func(*Session, string, *Message) { out.Add(1) }})
 	left := drained(t.Context(), f.Server)
 	for range n {
 		mustHold(t, c.hear(), `"channel":"/x"`)
@@ -92,6 +95,9 @@ func TestDrainFlushesSocketsAndClosesThem(t *testing.T) {
 	}
 	if n := receive(t, "the end of Drain", left); n != 0 {
 		t.Errorf("%d are left", n)
+	}
+	if n := out.Load(); n != 1 {
+		t.Errorf("%d ends of subscriptions were told, want 1", n)
 	}
 }
 
