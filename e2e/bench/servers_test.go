@@ -20,7 +20,7 @@ type server struct {
 }
 
 var (
-	ours    = server{"comet", startComet}
+	ours    = server{"comet", func(tb testing.TB) (*proc.Process, string) { return startComet(tb) }}
 	bare    = server{"bare", startBare()}
 	bareAll = server{"bare", startBare("--coalesce")}
 	faye    = server{"Faye 1.4.3", func(tb testing.TB) (*proc.Process, string) {
@@ -33,12 +33,12 @@ var (
 	}}
 )
 
-func startComet(tb testing.TB) (*proc.Process, string) {
+func startComet(tb testing.TB, args ...string) (*proc.Process, string) {
 	tb.Helper()
 	ports := filepath.Join(tb.TempDir(), "ports")
 	p := proc.Start(tb, proc.Spec{
 		Name: "comet", Path: proc.Program(tb, "comet"),
-		Args: []string{"serve", "--name", "bench", "--listen", "127.0.0.1:0", "--timeout", "600s", "--ws-idle-timeout", "1h", "--port-file", ports},
+		Args: append([]string{"serve", "--name", "bench", "--listen", "127.0.0.1:0", "--timeout", "600s", "--ws-idle-timeout", "1h", "--port-file", ports}, args...),
 	})
 	return p, "http://" + p.Ports(ports)["listen"] + "/cometd"
 }

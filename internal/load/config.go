@@ -36,8 +36,9 @@ type Config struct {
 	Clients int
 
 	// Frozen [frozen] is how many more clients come and subscribe, and from then on read
-	// nothing, with the smallest buffers. What they miss is not counted: they show what
-	// they do to the others. Default 0.
+	// nothing. Before the load begins they alone are sent 8 MiB, which no connection holds: what
+	// follows waits in the server, as long as that keeps them. What they miss is not
+	// counted: they show what they do to the others. Default 0.
 	Frozen int
 
 	// Rooms [rooms] is over how many channels they are spread. Default 1.

@@ -64,19 +64,6 @@ func (r *run) enter(ctx context.Context, end context.CancelCauseFunc) error {
 	return r.freeze(ctx)
 }
 
-// freeze brings in those that will read nothing.
-func (r *run) freeze(ctx context.Context) error {
-	for i := range r.cfg.Frozen {
-		s, err := r.open(ctx, r.dialer.frozen+i, r.rooms[i%len(r.rooms)])
-		if err != nil {
-			return fmt.Errorf("a client that is to freeze: %w", err)
-		}
-		s.answered() // nobody waits for its connect
-		context.AfterFunc(ctx, s.link.close)
-	}
-	return nil
-}
-
 // stay is a client's life after it came in.
 func (r *run) stay(ctx context.Context, s *session) {
 	err := s.stay(ctx)

@@ -54,11 +54,22 @@ func (p *publisher) publish(to *room) error {
 	b = r.marks.append(b, mark{room: to.index, seq: seq, sent: now})
 	b = append(b, "}]"...)
 	*text = b
+	return p.sendLocked(b)
+}
+
+// raw sends a message that belongs to no room.
+func (p *publisher) raw(message []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sendLocked(message)
+}
+
+func (p *publisher) sendLocked(message []byte) error {
 	if p.out.duplex() {
-		return p.out.send(b)
+		return p.out.send(message)
 	}
-	p.out.deadline(time.Now().Add(r.cfg.Timeout))
-	if err := p.out.send(b); err != nil {
+	p.out.deadline(time.Now().Add(p.session.run.cfg.Timeout))
+	if err := p.out.send(message); err != nil {
 		return err
 	}
 	return p.reply()

@@ -18,9 +18,11 @@ type run struct {
 	dialer *dialer
 	marks  *marks
 	rooms  []*room
-	meter  *meter
-	server *process // nil when no process was named
-	self   *process // nil where there is no /proc
+	// freezer is the channel that only frozen clients are subscribed to.
+	freezer string
+	meter   *meter
+	server  *process // nil when no process was named
+	self    *process // nil where there is no /proc
 
 	// owned by Run
 	publishers []*publisher
@@ -93,6 +95,7 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 		meter: newMeter(),
 		gone:  map[string]int{}, refused: map[string]int{},
 	}
+	r.freezer = "/load/" + name + "/frozen"
 	for i := range cfg.Rooms {
 		r.rooms = append(r.rooms, newRoom(name, i, cfg.Window))
 	}

@@ -51,6 +51,7 @@ func startComet(t *testing.T) (url string, server *comet.Server) {
 	t.Helper()
 	cfg := comet.DefaultConfig()
 	cfg.Name = "test"
+	cfg.MaxQueueBytes = 64 << 20 // frozen clients are kept
 	server, err := comet.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ const defaultHold = 60 * time.Second
 // Messages of a session. Their ids differ within it, which is all that is needed.
 const (
 	handshakeRequest = `[{"channel":"/meta/handshake","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["%s"],"id":"1"}]`
-	subscribeRequest = `[{"channel":"/meta/subscribe","clientId":"%s","subscription":"%s","id":"2"}]`
+	subscribeRequest = `[{"channel":"/meta/subscribe","clientId":"%s","subscription":%s,"id":"2"}]`
 	firstConnect     = `[{"channel":"/meta/connect","clientId":"%s","connectionType":"%s","id":"3","advice":{"timeout":0}}]`
 	nextConnect      = `[{"channel":"/meta/connect","clientId":"%s","connectionType":"%s","id":"4"}]`
 	disconnect       = `[{"channel":"/meta/disconnect","clientId":"%s","id":"5"}]`
@@ -71,7 +71,7 @@ func (s *session) begin() error {
 		return errors.New("the reply to the handshake has no clientId")
 	}
 	if s.room != nil {
-		if _, err := s.ask(bayeux.MetaSubscribe, fmt.Sprintf(subscribeRequest, s.id, s.room.channel)); err != nil {
+		if _, err := s.ask(bayeux.MetaSubscribe, fmt.Sprintf(subscribeRequest, s.id, s.subscription())); err != nil {
 			return err
 		}
 	}
@@ -79,6 +79,14 @@ func (s *session) begin() error {
 		return err
 	}
 	return s.connect()
+}
+
+// subscription is the client's, as JSON.
+func (s *session) subscription() string {
+	if s.client >= s.run.dialer.frozen {
+		return fmt.Sprintf("[%q,%q]", s.room.channel, s.run.freezer)
+	}
+	return fmt.Sprintf("%q", s.room.channel)
 }
 
 // ask sends a request and waits for its reply.
