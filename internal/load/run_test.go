@@ -62,7 +62,6 @@ func startComet(t *testing.T) (url string, server *comet.Server) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
-	parts.Go(func() { server.Run(ctx) })
 	parts.Go(func() { server.Serve(ctx, ln) })
 	t.Cleanup(func() { stop(); parts.Wait() })
 	return "http://" + ln.Addr().String() + "/cometd", server
