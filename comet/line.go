@@ -38,6 +38,7 @@ type line struct {
 	idle    bool      // between two requests, and nothing of the next has been read
 	clean   bool      // all answers to former requests had left when this one began
 	swallow bool      // what is written is not
+	handed  bool      // a poll was parked since it was accepted or came back
 	pausing bool      // the last pause between two requests was long: it rests at once
 	until   time.Time // the deadline that the HTTP server has set for the next request
 	ahead   *ahead    // what has been read ahead; nil: nothing
@@ -65,7 +66,9 @@ func (c *line) enter(state fasthttp.ConnState) {
 	switch state {
 	case fasthttp.StateActive:
 		c.idle = false
-		c.awaitAnswer()
+		if c.handed {
+			c.awaitAnswer()
+		}
 	case fasthttp.StateIdle:
 		c.idle, c.clean = true, false
 	case fasthttp.StateHijacked:
@@ -229,6 +232,7 @@ func (c *line) serve() {
 	c.away, c.letGo = false, false
 	c.mu.Unlock()
 	c.first, c.idle, c.clean, c.swallow = true, false, false, false
+	c.handed = false
 	c.until = time.Time{}
 	_ = c.gate.http.ServeConn(c) // says how the connection ended
 }

@@ -118,6 +118,7 @@ func (c *line) hold(ctx *fasthttp.RequestCtx, p *poll) bool {
 		ctx.Response.Header.CopyTo(p.header)
 	}
 	scratches.Put(scratch)
+	c.handed = true
 	c.mu.Lock()
 	c.poll = p
 	c.mu.Unlock()

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,9 +21,10 @@ const (
 //
 // The lock order is line, then pauses.
 type pauses struct {
+	waiting atomic.Int32 // lines
+
 	mu sync.Mutex
 	// guarded by mu
-	waiting      int // lines
 	newer, older []respite
 	timer        *time.Timer
 	timing       bool // timer runs
@@ -36,12 +38,12 @@ type respite struct {
 
 // begin notes a pause; false when too many lines wait.
 func (p *pauses) begin(c *line, nth uint32) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.waiting >= pauseCrowd {
+	if p.waiting.Add(1) > pauseCrowd {
+		p.waiting.Add(-1)
 		return false
 	}
-	p.waiting++
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.newer = append(p.newer, respite{c, nth})
 	if !p.timing {
 		p.timing = true
@@ -55,11 +57,7 @@ func (p *pauses) begin(c *line, nth uint32) bool {
 }
 
 // end notes the end of a pause.
-func (p *pauses) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.waiting--
-}
+func (p *pauses) end() { p.waiting.Add(-1) }
 
 // tick interrupts the older pauses, of which most are over.
 func (p *pauses) tick() {
