@@ -1,8 +1,11 @@
 package comet
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // What waits in all sessions together is bounded, and given back when it is taken.
@@ -78,8 +81,12 @@ func TestFullQueueDrops(t *testing.T) {
 		t.Error(err)
 	}
 	f.Session(id).Deliver("/b", 2)
-	if err := f.Session(id).Deliver("/b", 3); err == nil || !strings.Contains(err.Error(), ErrFull.Error()) {
+	delivered := testutil.ToFloat64(f.stats.deliveries)
+	if err := f.Session(id).Deliver("/b", 3); !errors.Is(err, ErrFull) {
 		t.Errorf("a full queue: %v", err)
+	}
+	if n := testutil.ToFloat64(f.stats.deliveries) - delivered; n != 0 {
+		t.Errorf("%v deliveries counted of what was dropped", n)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 //
 // The lock order is channels, then session: messages are put into the queues
 // under the read lock, so nobody gets a message after the reply to its
-// unsubscribe.
+// unsubscribe. (Nobody but sessions with extensions that see what they get: these
+// run under no lock.)
 type channels struct {
 	// fixed after construction
 	limits channelLimits
@@ -140,7 +141,8 @@ type audience struct {
 // into the queue of every subscriber of name in the audience: one copy per
 // session, whatever it subscribed to. It returns the number of copies, and the
 // sessions whose queues are full, which the caller cuts, and those with extensions
-// of their own, which the caller serves, since these run under no lock.
+// of their own that see what they get, which the caller serves, since these run under
+// no lock.
 func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (copies int, full []overflow, extended []*session) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -156,7 +158,7 @@ func (c *channels) fanOut(name string, to audience, encode func() *outgoing) (co
 			if sub.peer && !to.peers || !sub.peer && !to.ordinary || sub.session == to.not || sub.session.subscribedToAny(matched) {
 				continue
 			}
-			if !sub.session.extensions().empty() {
+			if sub.session.rewrites() {
 				extended = append(extended, sub.session)
 				continue
 			}

@@ -87,8 +87,7 @@ func (s *session) kickLocked() {
 }
 
 // waitingLocked counts the messages that are not on their way, or not known to have
-// arrived: those that
-// may be lost if the session ends now.
+// arrived: those that may be lost if the session ends now.
 func (s *session) waitingLocked() int {
 	return len(s.queue.waiting) - s.queue.leased + s.parcel.messages() + s.acks.messages()
 }

@@ -85,7 +85,8 @@
 //     excepted), for messages from then on.
 //
 // Where nothing is registered nothing of this costs anything, and a broadcast is
-// encoded once and shared in any case, unless a subscriber has extensions of its own.
+// encoded once and shared in any case, unless a subscriber has extensions of its own
+// that see what it gets.
 //
 // Other comets are no sessions here: no policy, authorizer or listener is asked about
 // them. What they forward reaches the listeners of channels with
@@ -110,8 +111,8 @@
 //	404, 405    another path, another method than GET, POST, OPTIONS
 //	500, 1011   a fault of ours
 //
-// Close code 1000 says that the session moved to another connection, 1001 that
-// the comet leaves.
+// Close code 1000 says that the session moved to another connection, 1012 that the
+// comet drains and the client is to come back elsewhere, 1001 that the comet leaves.
 //
 // # Deliberate differences from CometD's server
 //

@@ -154,3 +154,30 @@ func TestExtensionsMayNotRename(t *testing.T) {
 		mustHold(t, f.post(id, `[{"channel":"/a","clientId":"%","data":1,"ext":{"to":"`+to+`"}}]`), "405::channel_invalid")
 	}
 }
+
+// Extensions of a session that do not see what it gets, as that of activity, leave it
+// the encoding that all share.
+func TestBroadcastIsSharedBesideExtensions(t *testing.T) {
+	f := built(t, nil)
+	sees := Extension{Incoming: func(*Message) bool { return true }, Reply: func(*Message) bool { return true }}
+	queued := func(id string) *outgoing {
+		t.Helper()
+		s := f.session(id)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.queue.waiting) != 1 {
+			t.Fatalf("%d messages wait", len(s.queue.waiting))
+		}
+		return s.queue.waiting[0]
+	}
+	plain, seeing, changing := f.connected("/a"), f.connected("/a"), f.connected("/a")
+	f.Session(seeing).AddExtension(sees)
+	f.Session(changing).AddExtension(Extension{Outgoing: func(_ *Session, m *Message) bool { m.Set("mark", "1"); return true }})
+	if err := f.channel("/a").Publish(nil, 1); err != nil {
+		t.Fatal(err)
+	}
+	if queued(plain) != queued(seeing) {
+		t.Error("encoded anew for one that does not look")
+	}
+	mustBe(t, string(queued(changing).json), `{"channel":"/a","data":1,"mark":1}`)
+}

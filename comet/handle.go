@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,7 +80,7 @@ func (h *Session) SetMaxInterval(d time.Duration) {
 
 // SetMetaConnectDeliverOnly makes messages leave with the replies to connects and
 // with nothing else, or again as soon as they can. Sessions with the ack extension
-// stay as they are.
+// stay as they are, and so do local ones, which never connect.
 func (h *Session) SetMetaConnectDeliverOnly(only bool) { (*session)(h).setConnectOnly(only) }
 
 // RemoteAddr is the address of the connection over which the session was made: that
@@ -118,7 +119,6 @@ func (h *Session) deliver(m *Message) error {
 	if !h.srv.outgoingMessage(&h.srv.extensions, h, m) || !h.srv.outgoingMessage(s.extensions(), h, m) {
 		return fmt.Errorf("comet: deliver: %w", ErrDeleted)
 	}
-	h.srv.stats.deliveries.Inc()
 	lazy := flags{lazy: m.Lazy}.wait(h.srv.cfg.MaxLazyTimeout)
 	if why, ok := s.enqueue(&outgoing{json: []byte(m.Raw), lazy: lazy}); !ok {
 		if h.srv.overflow(s, why) {
@@ -126,6 +126,7 @@ func (h *Session) deliver(m *Message) error {
 		}
 		return fmt.Errorf("comet: deliver: %w", ErrFull)
 	}
+	h.srv.stats.deliveries.Inc()
 	return nil
 }
 
@@ -209,6 +210,11 @@ func (s *session) extra() *extras {
 	}
 	s.extras.CompareAndSwap(nil, new(extras))
 	return s.extras.Load()
+}
+
+// rewrites tells whether extensions of the session see what it gets.
+func (s *session) rewrites() bool {
+	return slices.ContainsFunc(s.extensions().all(), func(e *entry[Extension]) bool { return e.call.Outgoing != nil })
 }
 
 // extensions of no session are none.

@@ -65,7 +65,7 @@ func (x *exchange) handshake(in *bayeux.Message, reply bayeux.Reply) bayeux.Repl
 			return s.deny(reply, RefusedPeer, denied())
 		}
 	}
-	if in.ExtField(ackExt) == "true" && s.cfg.AckExtension && !peer {
+	if in.ExtField(ackExt) == "true" && s.cfg.AckExtension && !peer && x.local == nil {
 		reply.SetExt(ackExt, session.acknowledge(s.cfg.AllowMessageDeliveryDuringHandshake))
 	}
 	x.welcome(session)

@@ -31,7 +31,7 @@ const keepInflated = 64 << 10
 // message of more than limit bytes is given as one of limit+1 bytes.
 func inflate(compressed []byte, limit int, use func([]byte)) error {
 	z := inflaters.Get().(*inflater)
-	defer inflaters.Put(z)
+	defer z.rest()
 	z.from.Reset(compressed)
 	z.tail.Reset(inflateTail)
 	in := io.MultiReader(&z.from, &z.tail)
@@ -45,9 +45,14 @@ func inflate(compressed []byte, limit int, use func([]byte)) error {
 		return err
 	}
 	use(z.out.Bytes())
+	return nil
+}
+
+// rest gives the inflater back for another message, without what this one has left.
+func (z *inflater) rest() {
 	z.from.Reset(nil)
 	if z.out.Cap() > keepInflated {
 		z.out = bytes.Buffer{}
 	}
-	return nil
+	inflaters.Put(z)
 }

@@ -43,7 +43,9 @@ func TestLimitOfChannels(t *testing.T) {
 
 // Other comets speak for many clients, and are not limited.
 func TestPeersAreNotLimited(t *testing.T) {
-	s, err := New(testConfig())
+	cfg := testConfig()
+	cfg.MaxChannels = 10
+	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

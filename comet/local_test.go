@@ -2,6 +2,7 @@ package comet
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -128,4 +129,24 @@ func TestSlowLocalSessionIsCut(t *testing.T) {
 		t.Errorf("%v", why)
 	}
 	close(release)
+}
+
+// A local session never connects, so nothing can make it wait for a connect reply.
+func TestLocalSessionsNeverConnect(t *testing.T) {
+	f := built(t, nil)
+	l := f.NewLocalSession()
+	if err := l.Handshake(`{"ack":true}`); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 10)
+	if err := l.Subscribe("/a", func(m *bayeux.Message) { got <- string(m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range []int{1, 2} {
+		if err := f.channel("/a").Publish(nil, data); err != nil {
+			t.Fatal(err)
+		}
+		mustBe(t, receive(t, "a message", got), strconv.Itoa(data))
+		l.Session().SetMetaConnectDeliverOnly(true)
+	}
 }

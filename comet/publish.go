@@ -96,7 +96,7 @@ func (s *Server) notify(name string, m *Message) bayeux.Error {
 }
 
 // broadcast gives a message to subscribers. It is encoded once; only those with
-// extensions of their own get an encoding of their own.
+// extensions of their own that see it get an encoding of their own.
 func (s *Server) broadcast(name string, m *bayeux.Message, f flags, to audience) {
 	copies, full, extended := s.channels.fanOut(name, to, func() *outgoing {
 		return &outgoing{json: m.AppendBroadcast(nil), lazy: f.wait(s.cfg.MaxLazyTimeout)}

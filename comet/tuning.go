@@ -21,11 +21,12 @@ func (s *session) tune(change func(*tuning)) {
 }
 
 // setConnectOnly makes messages leave with connect replies alone, or again as soon
-// as may be. A session with acknowledged messages stays as it is.
+// as may be. A session with acknowledged messages stays as it is, and so does a local
+// one, which never connects.
 func (s *session) setConnectOnly(only bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.connectOnly = only || s.acks != nil
+	s.connectOnly = only && s.local == nil || s.acks != nil
 	s.kickLocked()
 }
 
