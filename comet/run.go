@@ -12,6 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
+var errRanBefore = errors.New("comet: Run was called before, perhaps by Serve: a comet runs once")
+
 // Run sweeps expired sessions and watches for clients that hang up, until ctx
 // ends. Then the comet leaves: from that moment every request is refused, each
 // held connect is answered with 402 and advice to handshake (together with what
@@ -20,8 +22,11 @@ import (
 // ShutdownTimeout plus the grace for close frames; nothing that it started is
 // alive then, but remote calls and callbacks of local sessions that have not returned
 // within ShutdownTimeout either, although the contexts of the former have ended. It
-// is to be called once.
+// runs once, and [Server.Serve] runs it: a second call fails at once.
 func (s *Server) Run(ctx context.Context) error {
+	if s.ran.Swap(true) {
+		return errRanBefore
+	}
 	// Clients are watched until all have been told goodbye.
 	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwatch()
@@ -115,7 +120,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		served <- server.Serve(s.Parking(server, ln))
 	}()
 	left := make(chan error, 1)
-	go func() { left <- s.Run(ctx) }()
+	go func() {
+		defer cancel()
+		left <- s.Run(ctx)
+	}()
 
 	<-ctx.Done()
 	ended, stop := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout+2*closeGrace)

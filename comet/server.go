@@ -46,6 +46,7 @@ type Server struct {
 	strange  sparse // of warnings about refused origins
 	tight    sparse // of warnings that there is no room for connections
 
+	ran      atomic.Bool // Run was called
 	draining atomic.Bool // set once, by Drain: no new clients
 	leaving  atomic.Bool // set once, by Leave or when Run's context ends: no more clients
 	left     atomic.Bool // set once, when Run's context ends: no more comets either

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -187,12 +186,11 @@ func (m *served) until(what string, holds func() bool) {
 	}
 }
 
-// subscribed waits until so many clients have sent their first /meta/connect,
-// which sub does when its subscription was answered.
-func (m *served) subscribed(n int) {
+// subscribed waits until somebody has subscribed to the channel.
+func (m *served) subscribed(channel string) {
 	m.t.Helper()
-	m.until("clients connect", func() bool {
-		v, _ := strconv.Atoi(m.metric("halley_comet_connects_total"))
-		return v >= n
+	m.until("a subscription to "+channel, func() bool {
+		_, channels := m.get("/channels")
+		return strings.Contains(channels, `"`+channel+`"`)
 	})
 }

@@ -12,7 +12,7 @@ import (
 func TestAdminShowsSessionsAndChannels(t *testing.T) {
 	server := lone(t, "--admin", "127.0.0.1:0")
 	start(t, nil, nil, "sub", server.URL, "/news/*", "/a")
-	server.subscribed(1)
+	server.subscribed("/news/*")
 	var sessions comet.Page[comet.SessionInfo]
 	server.until("a connect is held", func() bool {
 		_, body := server.get("/sessions?limit=5")

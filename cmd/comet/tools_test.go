@@ -19,7 +19,7 @@ func TestSubAndPub(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			server := lone(t, "--admin", "127.0.0.1:0")
 			sub := start(t, nil, nil, "sub", "--transport", transport, server.URL, "/a/*", "/b")
-			server.subscribed(1)
+			server.subscribed("/a/*")
 			for _, p := range []struct{ channel, data, stdin string }{
 				{"/a/1", ` { "x" : [ 1, "<é>" ] } `, ""},
 				{"/b", "-", "\"from\\nstdin\"\n"},
@@ -48,7 +48,7 @@ func TestSubFollowsARestartedServer(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			first := lone(t, "--admin", "127.0.0.1:0")
 			sub := start(t, nil, nil, "sub", "--transport", transport, first.URL, "/a")
-			first.subscribed(1)
+			first.subscribed("/a")
 			if said := sub.stderr.String(); said != "" {
 				t.Errorf("says %q while all is well", said)
 			}
@@ -57,7 +57,7 @@ func TestSubFollowsARestartedServer(t *testing.T) {
 			}
 			sub.says(sub.stderr, "; trying again\n")
 			second := lone(t, "--listen", first.Listen, "--admin", "127.0.0.1:0")
-			second.subscribed(1)
+			second.subscribed("/a")
 			if pub := finish(t, "pub", second.URL, "/a", "1"); pub.status != 0 {
 				t.Fatal(pub.stderr)
 			}
