@@ -120,7 +120,7 @@ func TestCrowdedSessionLivesOn(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Server) {
 		session := shake(t, s)
 		session.connect(polled)
-		session.answerPoll(x0, releaseCrowded)
+		session.answerPoll(x0, releaseCrowded, 0)
 		time.Sleep(11 * time.Second)
 		if s.Sessions() != 1 {
 			t.Error("expired before interval + maxInterval")

@@ -16,7 +16,7 @@ func (x *exchange) connect(m *bayeux.Message, reply bayeux.Reply) (bayeux.Reply,
 	if wish, ok := bayeux.ParseAdvice(m.Advice); ok {
 		a.timeout, a.interval = wish.Timeout, wish.Interval
 	}
-	hold, ok := x.session.connect(a)
+	hold, turn, ok := x.session.connect(a)
 	if !ok {
 		return x.unknown(m, reply), nil
 	}
@@ -28,7 +28,7 @@ func (x *exchange) connect(m *bayeux.Message, reply bayeux.Reply) (bayeux.Reply,
 		// It may be kept for long, and is not to keep the whole request.
 		reply.Channel, reply.ID = bayeux.MetaConnect, strings.Clone(reply.ID)
 	}
-	return reply, &connect{reply: reply, hold: hold}
+	return reply, &connect{reply: reply, hold: hold, turn: turn}
 }
 
 // connectReplyLocked makes the reply to a connect that ends for the given reason, or

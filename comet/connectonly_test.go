@@ -67,7 +67,7 @@ func TestUnsentMessagesOfAConnectReplyAreKept(t *testing.T) {
 	s.leaveSocketLocked()
 	s.mu.Unlock()
 	s.settle(1)
-	_, got := s.answerPoll(x0, releaseMessages)
+	_, got := s.answerPoll(x0, releaseMessages, 0)
 	var texts []string
 	for _, o := range got {
 		texts = append(texts, string(o.json))
@@ -143,13 +143,13 @@ func TestTuning(t *testing.T) {
 			own.timeout, own.interval, own.maxInterval = 7*time.Second, 3*time.Second, 4*time.Second
 		})
 		session.connect(polled) // the first
-		if hold, _ := session.connect(polled); hold != 7*time.Second {
+		if hold, _, _ := session.connect(polled); hold != 7*time.Second {
 			t.Errorf("held for %v", hold)
 		}
 		if a := session.firstAdvice(); a.Interval != 3*time.Second || a.Timeout != 7*time.Second {
 			t.Errorf("advised %+v", a)
 		}
-		session.answerPoll(x0, releaseMessages)
+		session.answerPoll(x0, releaseMessages, 0)
 		time.Sleep(9 * time.Second)
 		if s.Session(session.id) != nil || s.Session(other.id) == nil {
 			t.Error("only the first should have expired after 7 s")

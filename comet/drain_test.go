@@ -175,7 +175,7 @@ func TestDrainPassesOverTheSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Server) {
 		session := shake(t, s)
 		session.connect(polled)
-		session.answerPoll(bayeux.Reply{}, releaseMessages)
+		session.answerPoll(bayeux.Reply{}, releaseMessages, 0)
 		began := time.Now()
 		if n := s.Drain(t.Context()); n != 0 {
 			t.Errorf("%d are left", n)

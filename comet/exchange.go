@@ -49,6 +49,7 @@ type exchange struct {
 type connect struct {
 	reply   bayeux.Reply
 	hold    time.Duration // how long it may be held; 0: answer at once
+	turn    int           // its place among the connects of the session
 	message *Message      // for the extensions that see the reply; nil: none do
 }
 

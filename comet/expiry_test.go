@@ -83,11 +83,11 @@ func TestExpiry(t *testing.T) {
 		{"after a connect", func(t *testing.T, s *Server, session *session) {
 			time.Sleep(5 * time.Second)
 			say(t, s, session, `[{"channel":"/meta/connect"}]`)
-			session.answerPoll(bayeux.Reply{}, releaseMessages)
+			session.answerPoll(bayeux.Reply{}, releaseMessages, 0)
 		}, 10 * time.Second},
 		{"with an interval that the client asked for", func(t *testing.T, s *Server, session *session) {
 			say(t, s, session, `[{"channel":"/meta/connect","advice":{"interval":3000}}]`)
-			session.answerPoll(bayeux.Reply{}, releaseMessages)
+			session.answerPoll(bayeux.Reply{}, releaseMessages, 0)
 		}, 13 * time.Second},
 		{"after another message", func(t *testing.T, s *Server, session *session) {
 			time.Sleep(8 * time.Second)

@@ -24,8 +24,12 @@ type hold struct {
 	// HTTP only; empty when it does not.
 	browser browser
 
-	// crowded: it was not held because its browser holds too many. Set by arm.
-	crowded bool
+	// turn is that of its connect (see session.connect); 0: of the last one.
+	turn int
+
+	// crowded: it was not held because its browser holds too many. replaced: because
+	// a newer connect has come since its own did. Set by arm.
+	crowded, replaced bool
 
 	// guarded by the session
 	timer *time.Timer
@@ -33,11 +37,18 @@ type hold struct {
 
 // arm makes h the held connect of the session for at most d, and reports false,
 // without doing so, when there is an answer already: the session has ended,
-// messages wait for a connect reply, or h is crowded.
+// messages wait for a connect reply, or h is crowded; or when a newer connect has
+// come, which is not to be replaced by an older one that is armed late.
 func (s *session) arm(h *hold, d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.state.live() || s.parting != stays && h.sock == nil || s.srv.refuses(s) || s.deliverableLocked() {
+	if !s.state.live() || s.srv.refuses(s) {
+		return false
+	}
+	if h.replaced = h.turn != 0 && h.turn != s.turn; h.replaced {
+		return false
+	}
+	if s.parting != stays && h.sock == nil || s.deliverableLocked() {
 		return false
 	}
 	s.releaseLocked(releaseReplaced)
@@ -123,11 +134,16 @@ func (s *session) replyLocked(k *socket, reply bayeux.Reply) {
 }
 
 // answerPoll ends a connect over HTTP, that nobody completed or that was completed
-// for the given reason: it returns the reply and the messages that go before it.
-func (s *session) answerPoll(reply bayeux.Reply, why release) (bayeux.Reply, []*outgoing) {
+// for the given reason: it returns the reply and the messages that go before it. Those
+// are left to a newer connect, if one has come meanwhile (turn is as in hold): its
+// answer, which may be on its way, is the one that the client waits for.
+func (s *session) answerPoll(reply bayeux.Reply, why release, turn int) (bayeux.Reply, []*outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	reply = s.connectReplyLocked(reply, why)
+	if turn != 0 && turn != s.turn {
+		return reply, nil
+	}
 	if s.hold == nil {
 		s.deadline = time.Now().Add(s.lifetimeLocked())
 		if why == releaseCrowded {

@@ -88,7 +88,7 @@ func TestLazyTimerIsArmedAgain(t *testing.T) {
 		tell(t, s, "/b")
 		synctest.Wait()
 		<-released
-		session.answerPoll(x0, releaseMessages)
+		session.answerPoll(x0, releaseMessages, 0)
 		session.connect(polled)
 		h, again := newPoll()
 		session.arm(h, 20*time.Second)
@@ -116,7 +116,7 @@ func TestLazyMessagesAreNoReasonToAnswer(t *testing.T) {
 		if sooner(again, time.Second) || !sooner(again, 2*time.Nanosecond) || <-again != releaseTimeout {
 			t.Error("not held for its time")
 		}
-		if _, messages := session.answerPoll(x0, releaseTimeout); len(messages) != 1 {
+		if _, messages := session.answerPoll(x0, releaseTimeout, 0); len(messages) != 1 {
 			t.Errorf("%d messages at the end of its time", len(messages))
 		}
 		tell(t, s, "/lazy/x")

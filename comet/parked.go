@@ -228,7 +228,7 @@ func (p *poll) answer(s *scratch) []byte {
 	case releaseHangup:
 		p.last = true
 	default:
-		reply, messages := p.session.answerPoll(p.reply, p.why)
+		reply, messages := p.session.answerPoll(p.reply, p.why, p.hold.turn)
 		replies := make([]bayeux.Reply, 0, 1)
 		if reply, ok := srv.outgoingReply(p.message, p.session, reply); ok {
 			replies = append(replies, reply)

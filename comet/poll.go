@@ -87,13 +87,15 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect,
 	why := releaseMessages
 	if c.hold > 0 {
 		p := waitingPoll(x.session, c.reply, callback, browser{browserOf(x.cookie), x.transport})
-		p.message = c.message
+		p.message, p.hold.turn = c.message, c.turn
 		if x.session.arm(&p.hold, c.hold) {
 			if why, ok = p.wait(ctx); !ok {
 				return reply, nil, false
 			}
 		} else if p.hold.crowded {
 			why = releaseCrowded
+		} else if p.hold.replaced {
+			why = releaseReplaced
 		}
 	}
 	switch why {
@@ -105,7 +107,7 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect,
 		ctx.SetConnectionClose()
 		return reply, nil, false
 	}
-	reply, messages = x.session.answerPoll(c.reply, why)
+	reply, messages = x.session.answerPoll(c.reply, why, c.turn)
 	return reply, messages, true
 }
 

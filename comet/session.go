@@ -39,6 +39,7 @@ type session struct {
 	// batch counts the HTTP requests in work whose answer will carry the queue; a
 	// held connect is not woken for what they will carry.
 	batch int
+	turn  int     // how many connects have come
 	hold  *hold   // the held connect
 	sock  *socket // the socket that drains the queue
 	// deadline is when the session expires; zero while a connect is in work or held.
@@ -108,14 +109,16 @@ type arrival struct {
 
 // connect notes a /meta/connect, completes the one that is held, and tells for how
 // long the new one may be held: not at all when it is the session's first, or when
-// the client has to get again what it has not acknowledged.
-func (s *session) connect(a arrival) (hold time.Duration, ok bool) {
+// the client has to get again what it has not acknowledged. turn is its place among
+// the connects of the session.
+func (s *session) connect(a arrival) (hold time.Duration, turn int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state, ok := next(s.state, eventConnect)
 	if !ok || s.parting == told {
-		return 0, false
+		return 0, 0, false
 	}
+	s.turn++
 	first := s.state != StateConnected
 	s.state, s.via = state, a.via
 	s.touchLocked()
@@ -138,7 +141,7 @@ func (s *session) connect(a arrival) (hold time.Duration, ok bool) {
 	if first {
 		hold = 0
 	}
-	return hold, true
+	return hold, s.turn, true
 }
 
 // socket is the socket that drains the queue, if there is one.

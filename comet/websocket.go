@@ -154,8 +154,11 @@ func (s *Server) holdOnSocket(x *exchange, c connect) {
 		}
 		return
 	}
-	if c.hold > 0 && x.session.arm(&hold{sock: x.sock, reply: c.reply, message: c.message}, c.hold) {
-		return
+	if c.hold > 0 {
+		h := &hold{sock: x.sock, reply: c.reply, message: c.message, turn: c.turn}
+		if x.session.arm(h, c.hold) || h.replaced {
+			return
+		}
 	}
 	x.session.answerSocket(x.sock, c)
 }
