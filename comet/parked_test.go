@@ -237,6 +237,31 @@ func TestParkedHangup(t *testing.T) {
 	}
 }
 
+// So does one that hangs up while its next request waits behind the held connect.
+func TestHangupBehindAParkedPoll(t *testing.T) {
+	f := startTCP(t, nil)
+	id, other := f.connected("/b"), f.connected()
+	conn, _ := f.raw()
+	io.WriteString(conn, post("", strings.ReplaceAll(connectBody, "%", id))+post("", `[]`))
+	f.waitHeld(id)
+	eventually(t, "the next request behind it", func() bool {
+		f.lot.mu.Lock()
+		defer f.lot.mu.Unlock()
+		c := f.lot.busy.first
+		if c == nil {
+			return false
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.behind != nil
+	})
+	conn.Close()
+	s := f.session(id)
+	eventually(t, "the hang-up", func() bool { return s.heldNow() == nil })
+	publish(f, other, "/b", 1)
+	mustHold(t, f.post(id, connectBody), `[{"channel":"/b","data":1},{"id":"9"`)
+}
+
 // Requests that were sent right behind a held connect wait for its answer, and
 // nothing of them is lost.
 func TestBehindAParkedPoll(t *testing.T) {

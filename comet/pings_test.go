@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+
+	"github.com/halleycomet/halley/internal/park"
 )
 
 // pipes is a listener whose connections hold nothing between their ends.
@@ -134,6 +136,44 @@ func TestPace(t *testing.T) {
 				k.abort()
 				client.Close()
 				<-read
+			})
+		})
+	}
+}
+
+// Likewise where the writer does not wait: each write takes what there is room for, and
+// time in which there is room does not count.
+func TestPaceOfParkedSockets(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		takes   int // bytes per second
+		seconds int // without room
+		room    bool
+		alive   bool
+	}{
+		{"nothing", 0, 25, false, false},
+		{"trickle", 100, 25, false, false},
+		{"just too slow", writeChunk/10 - 500, 25, false, false},
+		{"slow", writeChunk / 9, 25, false, true},
+		{"a little at a time", 100, 5, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &flight{pace: pace{timeout: 10 * time.Second}}
+				f.waited(0, park.ErrAgain)
+				for n := 0; n < c.seconds && f.pace.left() > 0; n++ {
+					time.Sleep(time.Second) // of the bubble
+					if !c.room {
+						f.waited(c.takes, park.ErrAgain)
+						continue
+					}
+					f.waited(c.takes, nil)
+					time.Sleep(time.Minute)
+					f.waited(0, park.ErrAgain)
+				}
+				if alive := f.pace.left() > 0; alive != c.alive {
+					t.Errorf("alive: %v", alive)
+				}
 			})
 		})
 	}

@@ -243,7 +243,7 @@ func TestExpiredTokensEndSessions(t *testing.T) {
 	t.Parallel()
 	g := guard(t, func(c *Config) { c.KeyFile, c.Leeway = file(t, "ec.pem", ecPublic), 0 })
 	for _, transport := range []client.Transport{client.WebSocket, client.LongPolling} {
-		tokens := []string{token(t, jwt.MapClaims{"exp": time.Now().Add(2 * time.Second).Unix()}), token(t, nil)}
+		tokens := []string{token(t, jwt.MapClaims{"exp": time.Now().Add(4 * time.Second).Unix()}), token(t, nil)}
 		stale := tokens[0]
 		renewing := g.visit(transport, func() bayeux.RawJSON {
 			next := tokens[0]

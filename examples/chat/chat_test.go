@@ -13,6 +13,7 @@ import (
 	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/bayeux/client"
 	"github.com/halleycomet/halley/comet"
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 const patience = 15 * time.Second
@@ -25,7 +26,7 @@ func start(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	cfg := comet.DefaultConfig()
-	cfg.MaxInterval = 500 * time.Millisecond // vanished is gone
+	cfg.MaxInterval = testenv.Bound(500 * time.Millisecond) // vanished is gone
 	cfg.SweepPeriod = 20 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -89,7 +90,11 @@ func arrive(t *testing.T, address string, transport client.Transport, name strin
 		}
 	}
 	t.Cleanup(p.leave)
-	<-shaken
+	select {
+	case <-shaken:
+	case <-time.After(patience):
+		t.Fatalf("%s does not come in", name)
+	}
 	within, stop := context.WithTimeout(ctx, patience)
 	defer stop()
 	if err := p.Subscribe(within, "/chat/demo", "/members/demo"); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 // Each fault of the server is counted as what it is, and as nothing else.
@@ -58,7 +59,7 @@ func TestFaultsAreCounted(t *testing.T) {
 				f := newFake(t)
 				f.deliver = c.deliver
 				cfg := quick(f.URL, transport)
-				cfg.Timeout = 2 * time.Second
+				cfg.Timeout = testenv.Bound(2 * time.Second) // what is lost is waited for until nothing comes for a fifth of it
 				r := run1(t, cfg)
 				if got := (outcome{r.Lost, r.Doubled, r.Overtaken, r.Stray}); got != c.want {
 					t.Errorf("%+v, want %+v", got, c.want)
@@ -85,7 +86,7 @@ func TestALossDoesNotStopTheLoop(t *testing.T) {
 	}
 	cfg := quick(f.URL, WebSocket)
 	f.advice = `{"reconnect":"retry","interval":0,"timeout":60000}`
-	cfg.Window, cfg.Timeout = 4, 200*time.Millisecond
+	cfg.Window, cfg.Timeout, cfg.Duration = 4, time.Second, 1500*time.Millisecond
 	r := run1(t, cfg)
 	if r.Lost != 1 || r.Published < 30 {
 		t.Errorf("%d lost of %d", r.Lost, r.Published)

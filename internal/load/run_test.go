@@ -20,6 +20,7 @@ import (
 
 	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/comet"
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -106,8 +107,10 @@ func TestACometIsClean(t *testing.T) {
 				if m.Deliveries < 10 || m.Latency.Count < 10 || m.Latency.P50 <= 0 || m.Latency.P50 > m.Latency.P99 || m.Latency.P99 > m.Latency.Max {
 					t.Errorf("%+v", m)
 				}
-				if cfg.Window == 0 && (m.Published < 15 || m.Published > 60) {
-					t.Errorf("%d published in %v s by 100 a second", m.Published, m.Seconds)
+				// On a machine that has no time what is late comes in a burst.
+				due, slack := 100*m.Seconds, testenv.Ratio(10)
+				if got := float64(m.Published); cfg.Window == 0 && (got < due-slack || got > due+slack) {
+					t.Errorf("%v published in %v s by 100 a second", got, m.Seconds)
 				}
 			})
 		}
