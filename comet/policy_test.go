@@ -144,6 +144,9 @@ func TestAuthorizers(t *testing.T) {
 		for pattern, a := range map[string]Authorizer{
 			"/open/**":     GrantTo(OperationSubscribe | OperationCreate),
 			"/open/talk":   GrantTo(OperationPublish),
+			"/open/never":  func(Operation, string, *Session, *Message) Verdict { return Refuse("narrow") },
+			"/both/**":     func(Operation, string, *Session, *Message) Verdict { return Refuse("wide") },
+			"/both/a":      func(Operation, string, *Session, *Message) Verdict { return Refuse("narrow") },
 			"/closed/**":   GrantTo(0),
 			"/closed/x":    GrantTo(OperationPublish | OperationCreate),
 			"/service/**":  GrantTo(OperationPublish),
@@ -173,6 +176,8 @@ func TestAuthorizers(t *testing.T) {
 		{subscribe("/open/a"), ok},
 		{publish("/open/a"), "403:denied_by_not_granting:publish_denied"},
 		{publish("/open/talk"), ok},
+		{subscribe("/open/never"), "403:narrow:subscribe_denied"}, // although a wider one grants
+		{subscribe("/both/a"), "403:wide:subscribe_denied"},       // the widest is asked first
 		{publish("/closed/a"), "403:denied_by_not_granting:channel_create_denied"},
 		{subscribe("/closed/x"), "403:denied_by_not_granting:subscribe_denied"},
 		{publish("/closed/x"), ok},

@@ -140,3 +140,23 @@ func TestSocketsAreClosedWhenLeaving(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 }
+
+// A message that would grow beyond all bounds is decompressed as far as it takes to know
+// that it is too large, and a broken one leaves nothing behind for the next.
+func TestInflateStopsAtTheLimit(t *testing.T) {
+	const limit = 1000
+	frame := textFrame(true, make([]byte, 16<<20))
+	header, _ := headerSize(frame)
+	bomb := frame[header:]
+	given := 0
+	if err := inflate(bomb, limit, func(p []byte) { given = len(p) }); err != nil || given != limit+1 {
+		t.Errorf("%d bytes are given: %v", given, err)
+	}
+	if err := inflate(bomb[:len(bomb)/2], 32<<20, func([]byte) { t.Error("a piece is given") }); err == nil {
+		t.Error("a piece is taken for the whole")
+	}
+	frame = textFrame(true, []byte("[]"))
+	if err := inflate(frame[2:], limit, func(p []byte) { mustBe(t, string(p), "[]") }); err != nil {
+		t.Error(err)
+	}
+}

@@ -68,7 +68,7 @@ func (r *run) enter(ctx context.Context, end context.CancelCauseFunc) error {
 func (r *run) stay(ctx context.Context, s *session) {
 	err := s.stay(ctx)
 	s.link.close()
-	s.room.members.Add(-1)
+	s.room.leave(&s.seen)
 	if err != nil && !r.goodbye.Load() {
 		r.lose(err)
 	}

@@ -75,6 +75,23 @@ func TestFaultsAreCounted(t *testing.T) {
 	}
 }
 
+// In a closed loop nobody waits for a client that is gone.
+func TestAClosedLoopGoesOnWithoutTheGone(t *testing.T) {
+	f := newFake(t)
+	f.deliver = func(s string, n int, m string) []string {
+		if s == "s2" && n == 3 {
+			f.cut(s)
+			return nil
+		}
+		return []string{m}
+	}
+	cfg := quick(f.URL, WebSocket)
+	cfg.Window, cfg.Timeout, cfg.Duration = 2, 5*time.Second, time.Second
+	if r := run1(t, cfg); len(r.Gone) != 1 || r.Published < 30 {
+		t.Errorf("%d published, gone: %v", r.Published, r.Gone)
+	}
+}
+
 // In a closed loop a lost delivery is waited for until the timeout, and then the loop goes on.
 func TestALossDoesNotStopTheLoop(t *testing.T) {
 	f := newFake(t)

@@ -143,6 +143,30 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// What a member has not got when it leaves is not waited for, and what it has got, or
+// what comes after it, is counted as ever.
+func TestALeavingMember(t *testing.T) {
+	r := newRoom("x", 0, 4)
+	r.members.Store(2)
+	var s seen
+	got, without := r.begin(1), r.begin(2)
+	s.add(got)
+	r.came(got)
+	r.leave(&s)
+	after := r.begin(3)
+	for seq, want := range map[int64]bool{got: false, without: false, after: false} {
+		if all, _ := r.settled(seq); all != want {
+			t.Errorf("%d settled: %v", seq, all)
+		}
+	}
+	for _, seq := range []int64{got, without, after} { // come to the one that is left
+		r.came(seq)
+		if all, _ := r.settled(seq); !all {
+			t.Errorf("%d is waited for", seq)
+		}
+	}
+}
+
 func TestLocalAddresses(t *testing.T) {
 	seen := map[netip.Addr]bool{}
 	for i := range maxCount {

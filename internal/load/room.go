@@ -19,6 +19,8 @@ type room struct {
 	slots     []slot        // of message N: slots[N%len(slots)]
 	arrived   chan struct{} // holds a token after a message has come to all
 
+	// held while a message is numbered, and while a member leaves: of each message it is
+	// certain whether the member counts
 	mu      sync.Mutex
 	refused []int64 // numbers of messages that the server refused; guarded by mu
 }
@@ -41,6 +43,8 @@ func newRoom(run string, index, window int) *room {
 
 // begin takes the next number for a message that is about to be sent.
 func (r *room) begin(now time.Duration) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	seq := r.published.Load()
 	s := &r.slots[seq%int64(len(r.slots))]
 	s.sent.Store(int64(now))
@@ -62,6 +66,19 @@ func (r *room) came(seq int64) {
 				r.tell()
 			}
 			return
+		}
+	}
+}
+
+// leave takes a member away. What it has not got is not waited for.
+func (r *room) leave(s *seen) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members.Add(-1)
+	published := r.published.Load()
+	for seq := max(0, published-int64(len(r.slots))); seq < published; seq++ {
+		if !s.has(seq) {
+			r.came(seq)
 		}
 	}
 }

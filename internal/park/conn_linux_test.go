@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/halleycomet/halley/internal/testenv"
 )
 
@@ -48,6 +50,24 @@ func conn(t *testing.T, s *Set, server net.Conn) *Conn {
 		if time.Now().After(end) {
 			t.Fatal("the set does not run")
 		}
+	}
+}
+
+// Arming is for one event: what is not read afterwards does not keep the set awake.
+func TestArmIsForOnce(t *testing.T) {
+	s, p, client, _ := parked(t)
+	w := make(woken, 2)
+	p.Arm(Readable, w)
+	client.Write([]byte("x"))
+	w.next(t, "the byte")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var n int
+	var failed error
+	if err := s.epoll.Control(func(fd uintptr) {
+		n, failed = unix.EpollWait(int(fd), make([]unix.EpollEvent, 1), 0)
+	}); err != nil || failed != nil || n != 0 {
+		t.Errorf("%d events for nobody (%v, %v)", n, err, failed)
 	}
 }
 
