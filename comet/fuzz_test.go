@@ -18,8 +18,9 @@ func serveInMemory(tb testing.TB, s *Server) *fasthttp.Client {
 	ln := fasthttputil.NewInmemoryListener()
 	server := s.FasthttpServer()
 	go server.Serve(ln)
-	tb.Cleanup(func() { ln.Close() })
-	return &fasthttp.Client{Dial: func(string) (net.Conn, error) { return ln.Dial() }, ReadTimeout: patience}
+	client := &fasthttp.Client{Dial: func(string) (net.Conn, error) { return ln.Dial() }, ReadTimeout: patience}
+	tb.Cleanup(func() { client.CloseIdleConnections(); ln.Close() })
+	return client
 }
 
 // FuzzServe sends any body over any of the ways in. Whatever it is, the comet

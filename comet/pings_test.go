@@ -51,6 +51,11 @@ func TestPingsWithoutReading(t *testing.T) {
 	for k = range f.sockets() {
 		break
 	}
+	eventually(t, "what was said so far has left", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.unsent == 0
+	})
 	frame := make([]byte, 0, 256<<10)
 	for len(frame)+131 <= cap(frame) {
 		frame = append(frame, 0x89, 0x80|125, 0, 0, 0, 0)
@@ -61,10 +66,10 @@ func TestPingsWithoutReading(t *testing.T) {
 	for {
 		_, err := raw.Write(frame)
 		k.mu.Lock()
-		waiting, size := len(k.replies), k.unsent
+		waiting, size, pong := len(k.replies), k.unsent, len(k.pong)
 		k.mu.Unlock()
-		if waiting > 0 || size > 0 {
-			t.Fatalf("%d bytes of %d wait", waiting, size)
+		if waiting > 0 || size > 0 || pong > 2+maxControl {
+			t.Fatalf("%d bytes of %d wait, and a pong of %d", waiting, size, pong)
 		}
 		if err == nil {
 			continue

@@ -14,16 +14,31 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // roleVar makes a process of this test binary a server that is measured from
 // outside: "comet", or "bare", which is the bare loop that the comet is compared with.
 const roleVar = "HALLEY_TEST_ROLE"
 
+// notOurs are goroutines of fasthttp that end some time after their server or client.
+var notOurs = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*Client).mCleaner"),
+}
+
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVar); role {
 	case "":
-		os.Exit(m.Run())
+		code := m.Run()
+		if err := goleak.Find(notOurs...); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
 	default:
 		if err := serveRole(role); err != nil {
 			fmt.Fprintln(os.Stderr, err)

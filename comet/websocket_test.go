@@ -2,6 +2,7 @@ package comet
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -108,6 +109,17 @@ func TestSocketBeforeTheSession(t *testing.T) {
 func TestSocketOrigin(t *testing.T) {
 	f := startTCP(t, nil)
 	f.ws("Origin: https://comet.example").shake()
+	for i, origin := range []string{"https://evil.example", "https://comet.example.evil.example", "null"} {
+		dialer := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return f.dial() }}
+		c, resp, err := dialer.Dial("ws://comet.example/cometd", map[string][]string{"Origin": {origin}})
+		if err == nil {
+			c.Close()
+			t.Fatalf("a page of %s has a WebSocket", origin)
+		}
+		if resp == nil || resp.StatusCode != 403 || f.refusals(RefusedOrigin) != float64(i+1) {
+			t.Errorf("%s: %v %v", origin, resp, err)
+		}
+	}
 }
 
 // Large messages are compressed for who negotiated it, and every size arrives.

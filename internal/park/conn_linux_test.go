@@ -53,6 +53,27 @@ func conn(t *testing.T, s *Set, server net.Conn) *Conn {
 	}
 }
 
+// An event of an arming that has been replaced, or taken back, finds nobody, also when
+// it was on its way by then.
+func TestEventsOfFormerArmings(t *testing.T) {
+	s, p, _, _ := parked(t)
+	former, later := make(woken, 1), make(woken, 1)
+	p.Arm(Readable, former)
+	slot, turn := p.slot, p.turn
+	p.Arm(Readable, later)
+	if w := s.take(slot, turn); w != nil {
+		t.Errorf("it wakes %v", w)
+	}
+	p.Disarm()
+	p.Arm(Hangup, later) // in the same slot
+	if w := s.take(slot, turn); w != nil {
+		t.Errorf("after Disarm it wakes %v", w)
+	}
+	if w := s.take(p.slot, p.turn); w != later {
+		t.Errorf("its own event wakes %v", w)
+	}
+}
+
 // Arming is for one event: what is not read afterwards does not keep the set awake.
 func TestArmIsForOnce(t *testing.T) {
 	s, p, client, _ := parked(t)
