@@ -121,11 +121,11 @@ func TestCrowdedSessionLivesOn(t *testing.T) {
 		session := shake(t, s)
 		session.connect(polled)
 		session.answerPoll(x0, releaseCrowded, 0)
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		if s.Sessions() != 1 {
 			t.Error("expired before interval + maxInterval")
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if s.Sessions() != 0 {
 			t.Error("not expired")
 		}

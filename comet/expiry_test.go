@@ -9,6 +9,9 @@ import (
 	"github.com/halleycomet/halley/bayeux"
 )
 
+// pass lets time go by in a bubble.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // inBubble runs a comet, without any network, under fake time.
 func inBubble(t *testing.T, body func(t *testing.T, s *Server)) {
 	t.Helper()

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/halleycomet/halley/comet"
 	"github.com/halleycomet/halley/internal/cli"
 	"github.com/halleycomet/halley/internal/testenv"
 )
@@ -186,11 +188,18 @@ func (m *served) until(what string, holds func() bool) {
 	}
 }
 
-// subscribed waits until somebody has subscribed to the channel.
+// subscribed waits until a client has subscribed to the channel and has its reply:
+// it connects then, and other comets forward the channel.
 func (m *served) subscribed(channel string) {
 	m.t.Helper()
 	m.until("a subscription to "+channel, func() bool {
-		_, channels := m.get("/channels")
-		return strings.Contains(channels, `"`+channel+`"`)
+		_, body := m.get("/sessions")
+		var sessions comet.Page[comet.SessionInfo]
+		if err := json.Unmarshal([]byte(body), &sessions); err != nil {
+			m.t.Fatalf("%v in %s", err, body)
+		}
+		return slices.ContainsFunc(sessions.Items, func(s comet.SessionInfo) bool {
+			return !s.Peer && s.State == "connected" && slices.Contains(s.Channels, channel)
+		})
 	})
 }
