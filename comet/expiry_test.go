@@ -168,3 +168,21 @@ func TestExpiredMessagesAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// A client may ask for less than Timeout, and not for more.
+func TestTimeoutOfTheClientIsCapped(t *testing.T) {
+	s, err := New(testConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := shake(t, s)
+	say(t, s, session, `[{"channel":"/meta/connect"}]`) // the first is not held
+	for advice, want := range map[string]time.Duration{
+		`{"timeout":5000}`: 5 * time.Second, `{"timeout":3600000}`: s.cfg.Timeout, `{"timeout":0}`: 0, `{}`: s.cfg.Timeout,
+	} {
+		x := say(t, s, session, `[{"channel":"/meta/connect","advice":`+advice+`}]`)
+		if got := x.connects[0].hold; got != want {
+			t.Errorf("%s: held for %v, want %v", advice, got, want)
+		}
+	}
+}
