@@ -107,7 +107,8 @@ type Config struct {
 	MaxQueueBytes int
 
 	// MaxTotalQueueBytes [max-total-queue-bytes] bounds what waits in all sessions,
-	// beyond the first 4 KiB of each. A message that waits for many counts for each,
+	// beyond the first 4 KiB of each, and in large answers that clients do not take;
+	// one for which there is no room is not sent, and its connection is closed. A message that waits for many counts for each,
 	// although it is kept once. Default 1 GiB.
 	MaxTotalQueueBytes int
 

@@ -14,9 +14,17 @@ import (
 // the write timeout as a whole; here each chunk has it, so that a slow client that
 // has much to catch up with is not cut: what such an answer carried is lost then.
 type largeBody struct {
-	conn    net.Conn
-	timeout time.Duration
-	rest    []byte
+	srv  *Server
+	conn net.Conn
+	rest []byte
+	lent int // of the backlog
+}
+
+// Close is called by fasthttp, whatever became of the answer.
+func (b *largeBody) Close() error {
+	b.srv.backlog.giveBack(b.lent)
+	b.lent = 0
+	return nil
 }
 
 // WriteTo writes the answer, and leaves no deadline behind that a fasthttp server
@@ -24,7 +32,7 @@ type largeBody struct {
 func (b *largeBody) WriteTo(w io.Writer) (n int64, err error) {
 	for len(b.rest) > 0 && err == nil {
 		chunk := b.rest[:min(len(b.rest), writeChunk)]
-		b.conn.SetWriteDeadline(time.Now().Add(b.timeout))
+		b.conn.SetWriteDeadline(time.Now().Add(b.srv.cfg.WriteTimeout))
 		var m int
 		m, err = w.Write(chunk)
 		n, b.rest = n+int64(m), b.rest[m:]

@@ -1,8 +1,15 @@
 package comet
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
 
-// backlog is how much waits in all sessions together. Each accounts for its share
+	"go.uber.org/zap"
+)
+
+// backlog is how much waits in all sessions together, and in large answers that their
+// clients have not taken yet: one client can let many wait at once, each with all that
+// it has not acknowledged. Each session accounts for its share
 // in steps, so that a session whose messages leave as they come, or nearly so,
 // touches no memory that all sessions share.
 type backlog struct {
@@ -19,6 +26,31 @@ func steps(n int) int { return n / backlogStep }
 // fits tells whether a session may have so many more steps.
 func (b *backlog) fits(more int) bool {
 	return more <= 0 || b.bytes.Load()+int64(more)*backlogStep <= b.max
+}
+
+// lend takes room for an answer that its client does not take at once; false when
+// there is none.
+func (b *backlog) lend(n int) bool {
+	if b.bytes.Add(int64(n)) > b.max {
+		b.bytes.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *backlog) giveBack(n int) { b.bytes.Add(-int64(n)) }
+
+// unanswered notes that there was no room for an answer, with so many messages, and
+// that its connection is closed instead. What is to be acknowledged comes again.
+func (s *Server) unanswered(session *session, messages int) {
+	if session == nil || session.acknowledged() {
+		messages = 0
+	}
+	s.dropped(DropTotalBytes, messages)
+	if suppressed, ok := s.full.allow(time.Now()); ok {
+		s.log.Warn("an answer was not sent: too much waits already", zap.String("reason", string(DropTotalBytes)),
+			zap.Int("messages", messages), zap.Int("suppressed", suppressed))
+	}
 }
 
 // bytesLocked is what waits for the session, and what its client has not

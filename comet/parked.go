@@ -38,6 +38,8 @@ type poll struct {
 
 	state atomic.Int32
 	why   release // written by done, before the state
+
+	carried int // messages of the answer; owned by who makes it
 }
 
 // The states of a poll. It is completed in each of the others, by done, and parked
@@ -187,7 +189,7 @@ func (p *poll) write() {
 	case err == nil:
 		p.line.answered(p.last)
 	case errors.Is(err, park.ErrAgain):
-		go p.finish(bytes.Clone(out[n:]))
+		p.goOn(out[n:])
 	default:
 		p.line.answered(true)
 	}
@@ -196,9 +198,20 @@ func (p *poll) write() {
 	}
 }
 
+// goOn has the rest of an answer written, if there is room to keep it.
+func (p *poll) goOn(rest []byte) {
+	if srv := p.session.srv; !srv.backlog.lend(len(rest)) {
+		srv.unanswered(p.session, p.carried)
+		p.line.answered(true)
+		return
+	}
+	go p.finish(bytes.Clone(rest))
+}
+
 // finish writes the rest of an answer, each writeChunk bytes within the write
 // timeout (see largeBody).
 func (p *poll) finish(rest []byte) {
+	defer p.session.srv.backlog.giveBack(len(rest))
 	conn, timeout := p.line.Conn, p.session.srv.cfg.WriteTimeout
 	for len(rest) > 0 {
 		conn.SetWriteDeadline(time.Now().Add(timeout))
@@ -229,6 +242,7 @@ func (p *poll) answer(s *scratch) []byte {
 		p.last = true
 	default:
 		reply, messages := p.session.answerPoll(p.reply, p.why, p.hold.turn)
+		p.carried = len(messages)
 		replies := make([]bayeux.Reply, 0, 1)
 		if reply, ok := srv.outgoingReply(p.message, p.session, reply); ok {
 			replies = append(replies, reply)

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -58,7 +57,7 @@ func (s *Server) poll(ctx *fasthttp.RequestCtx, t transport, callback string, pl
 		waiting = append(waiting, x.session.take()...)
 	}
 	waiting = append(waiting, x.greeting...)
-	answer(ctx, s.cfg.WriteTimeout, callback, waiting, x.replies)
+	s.answer(ctx, x.session, callback, waiting, x.replies)
 }
 
 // alone tells whether the rule about handshakes is kept.
@@ -113,16 +112,24 @@ func (s *Server) answerConnect(ctx *fasthttp.RequestCtx, x *exchange, c connect,
 
 // answer writes the response: the messages first, the replies after them, that to
 // a connect last. Only the reply to a handshake comes before the messages that go
-// with it. timeout is that of writing.
-func answer(ctx *fasthttp.RequestCtx, timeout time.Duration, callback string, messages []*outgoing, replies []bayeux.Reply) {
+// with it. A large one that finds no room is not made, and the connection is closed.
+func (s *Server) answer(ctx *fasthttp.RequestCtx, session *session, callback string, messages []*outgoing, replies []bayeux.Reply) {
 	size := 2 + len(messages) + 160*len(replies)
 	for _, m := range messages {
 		size += len(m.json)
 	}
+	large := size > writeChunk
+	if large && !s.backlog.lend(size) {
+		s.unanswered(session, len(messages))
+		ctx.Response.ResetBody()
+		ctx.SetConnectionClose()
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		return
+	}
 	out := appendAnswer(make([]byte, 0, size), callback, messages, replies)
 	setAnswerHeaders(&ctx.Response.Header, callback)
-	if len(out) > writeChunk {
-		ctx.Response.SetBodyStream(&largeBody{conn: ctx.Conn(), timeout: timeout, rest: out}, len(out))
+	if large {
+		ctx.Response.SetBodyStream(&largeBody{srv: s, conn: ctx.Conn(), rest: out, lent: size}, len(out))
 		return
 	}
 	ctx.Response.SetBodyRaw(out)

@@ -79,7 +79,8 @@ func TestPollSlowly(t *testing.T) {
 				var ctx fasthttp.RequestCtx
 				ctx.Init2(server, nil, false)
 				messages := []*outgoing{{json: make([]byte, 5*writeChunk)}}
-				answer(&ctx, 10*time.Second, "", messages, nil)
+				s := testServer(t, 10*time.Second)
+				s.answer(&ctx, nil, "", messages, nil)
 				done := make(chan error, 1)
 				go func() {
 					w := bufio.NewWriter(server)
