@@ -55,3 +55,36 @@ func TestExpire(t *testing.T) {
 		t.Errorf("told once more: %s", <-causes)
 	}
 }
+
+// Of a session that the server ends, what waits is lost and counted where nothing takes
+// it along.
+func TestDisconnectedWithMessages(t *testing.T) {
+	f := start(t, nil)
+	publisher := f.connected()
+	away := f.connected("/a")
+	publish(f, publisher, "/a", 1)
+	publish(f, publisher, "/a", 2)
+	f.Session(away).Disconnect()
+	if n := f.drops(DropServer); n != 2 || f.cutsBy(DropServer) != 1 {
+		t.Errorf("%v drops", n)
+	}
+	mustHold(t, f.post(away, connectBody), "402::session_unknown")
+
+	holding := f.connected("/b")
+	poll := f.held(holding, connectBody)
+	f.waitHeld(holding)
+	f.Session(holding).Batch(func() { // which keeps the connect asleep
+		publish(f, publisher, "/b", 3)
+		f.Session(holding).Disconnect()
+	})
+	mustHold(t, receive(t, "the last answer", poll).body, `"data":3`, `/meta/disconnect`, `"reconnect":"none"`)
+
+	peer := f.newSession("p", true)
+	peer.accept(longPolling)
+	f.sessions.add(peer)
+	peer.enqueue(&outgoing{json: []byte("{}")})
+	f.DropSession("p")
+	if n := f.drops(DropServer); n != 2 || f.drops(DropReplaced) != 1 || f.cutsBy(DropReplaced) != 1 || f.cutsBy(DropServer) != 2 {
+		t.Errorf("%v drops, %v of peers", n, f.drops(DropReplaced))
+	}
+}

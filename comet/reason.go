@@ -53,10 +53,11 @@ const (
 	// DropLeaving: they came when the client had been sent away, because the comet
 	// leaves, and before it subscribed elsewhere.
 	DropLeaving Drop = "leaving"
-	// DropServer: the program ended the session. By Session.Disconnect no messages are
-	// lost, and only the session is counted; by Session.Expire those that waited are.
+	// DropServer: the program ended the session. By Session.Disconnect those messages are
+	// lost that no socket and no answer takes along, by Session.Expire all that waited.
 	DropServer Drop = "server"
-	// DropReplaced: the cloud ended the session of a peer with messages waiting.
+	// DropReplaced: the cloud ended the session of a peer, whose messages are lost where
+	// no socket and no answer takes them along.
 	DropReplaced Drop = "replaced"
 )
 

@@ -119,10 +119,29 @@ func (s *Server) DropSession(id string) {
 }
 
 func (s *Server) expel(session *session) {
-	if _, ok := s.remove(session, eventEnd, false, disconnected, CauseServer); ok {
-		s.stats.cuts.WithLabelValues(string(DropServer)).Inc()
-		session.complete(releaseEnded)
+	carried := session.carried()
+	waiting, ok := s.remove(session, eventEnd, false, disconnected, CauseServer)
+	if !ok {
+		return
 	}
+	why := DropServer
+	if session.peer {
+		why = DropReplaced
+	}
+	if !carried && waiting > 0 {
+		s.dropped(why, waiting)
+	}
+	s.stats.cuts.WithLabelValues(string(why)).Inc()
+	session.complete(releaseEnded)
+}
+
+// carried tells whether something takes along what waits, should the session end now:
+// a socket, a connect that is held or in work, or the answer to another request. Whoever
+// comes later finds no session.
+func (s *session) carried() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sock != nil || s.hold != nil || s.batch > 0 || s.deadline.IsZero()
 }
 
 func (s *Server) dropped(why Drop, n int) {
