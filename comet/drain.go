@@ -48,20 +48,30 @@ func (s *Server) Drain(ctx context.Context) (left int) {
 	perSecond := drainRate(ctx, s.cfg.DrainRate, total)
 	s.log.Info("draining", zap.Int("sessions", total), zap.Int("per_second", int(perSecond)))
 	limit := rate.NewLimiter(rate.Limit(perSecond), 1+int(perSecond*drainPause.Seconds()))
-	for _, session := range waiting {
-		if limit.Wait(ctx) != nil {
-			break
+	var given []departure
+	for looked := began; len(waiting) > 0 && limit.Wait(ctx) == nil; waiting = waiting[1:] {
+		now := time.Now()
+		s.sendAway(waiting[0])
+		given = append(given, departure{waiting[0], now})
+		if now.Sub(looked) > drainPause {
+			given, looked = s.stillWaiting(given), now
 		}
-		s.sendAway(session)
 	}
 	for {
-		if waiting = s.stillWaiting(waiting); len(waiting) == 0 || ctx.Err() != nil {
+		if given = s.stillWaiting(given); len(given) == 0 || ctx.Err() != nil {
 			break
 		}
 		pause(ctx, drainPause)
 	}
-	s.log.Info("drained", zap.Int("sessions", total-len(waiting)), zap.Int("left", len(waiting)), zap.Duration("after", time.Since(began)))
-	return len(waiting)
+	left = len(waiting) + len(given)
+	s.log.Info("drained", zap.Int("sessions", total-left), zap.Int("left", left), zap.Duration("after", time.Since(began)))
+	return left
+}
+
+// departure is a session that has had its turn, and when.
+type departure struct {
+	session *session
+	given   time.Time
 }
 
 // drainRate is how many sessions get their turn in a second.
@@ -98,18 +108,18 @@ func (s *Server) sendAway(session *session) {
 
 // stillWaiting drops the sessions that need not be waited for. Who has been told is
 // subscribed to nothing: it is served elsewhere by now.
-func (s *Server) stillWaiting(sessions []*session) []*session {
+func (s *Server) stillWaiting(given []departure) []departure {
 	now := time.Now()
-	left := sessions[:0]
-	for _, session := range sessions {
-		if session.parted(now) {
-			s.forget(session)
+	left := given[:0]
+	for _, t := range given {
+		if t.session.parted(now, now.Sub(t.given) > drainGrace) {
+			s.forget(t.session)
 			continue
 		}
-		if session.askable() {
-			s.sendAway(session)
+		if t.session.askable() {
+			s.sendAway(t.session)
 		}
-		left = append(left, session)
+		left = append(left, t)
 	}
 	return left
 }
@@ -177,12 +187,13 @@ func (s *session) settledLocked() bool {
 	return s.acks == nil && (s.sock == nil || !s.connectOnly) || s.waitingLocked() == 0
 }
 
-// parted tells whether nothing is to be waited for.
-func (s *session) parted(now time.Time) bool {
+// parted tells whether nothing is to be waited for. A client that has not connected
+// since long before its turn came, or for the grace since then, is not expected to.
+func (s *session) parted(now time.Time, overdue bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.parting == asked && s.hold == nil && s.sock == nil && s.batch == 0 && len(s.queue.waiting) == 0 &&
-		s.settledLocked() && !s.deadline.IsZero() && now.Sub(s.deadline.Add(-s.lifetimeLocked())) > drainGrace {
+	if s.parting == asked && s.hold == nil && s.sock == nil && s.waitingLocked() == 0 && s.settledLocked() && !s.deadline.IsZero() &&
+		(overdue || now.Sub(s.deadline.Add(-s.lifetimeLocked())) > drainGrace) {
 		s.parting = told
 	}
 	return s.parting == told || !s.state.live()

@@ -170,6 +170,30 @@ func TestDrainIsInTime(t *testing.T) {
 	})
 }
 
+// Nor for one that publishes, and never connects: what it publishes is taken until
+// the end.
+func TestDrainPassesOverWhoOnlyPublishes(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Server) {
+		session := shake(t, s)
+		left := drained(t.Context(), s)
+		began := time.Now()
+		for {
+			x := say(t, s, session, `[{"channel":"/x","data":1,"id":"1"}]`)
+			if !x.replies[0].Successful {
+				t.Fatalf("refused after %v: %s", time.Since(began), x.replies[0].Error)
+			}
+			select {
+			case n := <-left:
+				if took := time.Since(began); n != 0 || took < drainGrace || took > drainGrace+time.Second {
+					t.Errorf("%d are left after %v", n, took)
+				}
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+}
+
 // Nobody waits for a client that is gone and has nothing waiting.
 func TestDrainPassesOverTheSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Server) {

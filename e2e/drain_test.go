@@ -28,8 +28,9 @@ type numbered struct {
 	mu sync.Mutex
 	// guarded by mu
 	numbers []int
-	moves   []int // how many numbers it had at each handshake
-	ready   bool  // subscribed, after the last handshake
+	moves   []int  // how many numbers it had at each handshake
+	tag     string // of the comet, with which its clientId begins
+	ready   bool   // subscribed, after the last handshake
 	failed  error
 }
 
@@ -39,8 +40,8 @@ func listenNumbered(t *testing.T, url string, transport client.Transport, local,
 	cfg := client.DefaultConfig(url)
 	cfg.Transports = []client.Transport{transport}
 	cfg.Dial = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}).DialContext
-	cfg.OnHandshake = func(client.Reply) {
-		n.note(func() { n.moves, n.ready = append(n.moves, len(n.numbers)), false })
+	cfg.OnHandshake = func(r client.Reply) {
+		n.note(func() { n.moves, n.ready, n.tag = append(n.moves, len(n.numbers)), false, r.ClientID[:8] })
 	}
 	cfg.OnConnect = func() { n.subscribe(t.Context(), channel) }
 	cfg.OnMessage = func(m *bayeux.Message) {
@@ -160,8 +161,9 @@ func TestDrainingCometLosesOnlyTheMove(t *testing.T) {
 	if took > drainTimeout {
 		t.Errorf("the comet ended after %v, drain-timeout is %v", took, drainTimeout)
 	}
-	proc.Until(t, proc.Patience, "all have subscribed again", func() error {
-		if !all(clients, (*numbered).subscribed) {
+	there := publisher.ClientID[:8]
+	proc.Until(t, proc.Patience, "all have subscribed at the other comet", func() error {
+		if !all(clients, func(n *numbered) bool { return n.subscribed() && n.at(there) }) {
 			return errors.New("not all")
 		}
 		return nil
@@ -217,6 +219,12 @@ func publishNumbers(t *testing.T, p *wire.Client, channel string, rate int, stop
 			ended = true
 		}
 	}
+}
+
+func (n *numbered) at(tag string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tag == tag
 }
 
 func (n *numbered) count() int {

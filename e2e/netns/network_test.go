@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/halleycomet/halley/internal/testenv"
@@ -18,6 +19,7 @@ import (
 type network struct {
 	t      *testing.T
 	prefix string // of the names of namespaces
+	uplink string // this machine's device on the network
 	subnet string // the first three numbers
 	hosts  string // the hosts file that all namespaces see
 	nodes  int    // how many there have been
@@ -28,11 +30,13 @@ type network struct {
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	testenv.Need(t, "netns")
-	pid := os.Getpid()
+	// The device and the routes of the test before may take a moment to go.
+	pid, nth := os.Getpid(), networks.Add(1)
 	n := &network{
 		t:      t,
-		prefix: fmt.Sprintf("halley%d-", pid),
-		subnet: fmt.Sprintf("10.213.%d", pid%256),
+		prefix: fmt.Sprintf("halley%d-%d-", pid, nth),
+		uplink: fmt.Sprintf("hal%dx%d", pid, nth),
+		subnet: fmt.Sprintf("10.%d.%d", 200+nth%50, pid%256),
 		hosts:  filepath.Join(t.TempDir(), "hosts"),
 	}
 	if err := os.WriteFile(n.hosts, nil, 0o644); err != nil {
@@ -44,12 +48,12 @@ func newNetwork(t *testing.T) *network {
 	return n
 }
 
-// uplink is this machine's device on the network.
-func (n *network) uplink() string { return fmt.Sprintf("hal%d", os.Getpid()) }
+// networks counts them.
+var networks atomic.Int32
 
 // open makes the bridge and puts this machine on it.
 func (n *network) open() error {
-	hub, uplink := n.prefix+"hub", n.uplink()
+	hub, uplink := n.prefix+"hub", n.uplink
 	if err := n.namespace(hub); err != nil {
 		return err
 	}

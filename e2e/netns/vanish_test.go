@@ -19,7 +19,7 @@ func TestClientOffTheNetworkLosesNothing(t *testing.T) {
 	network := newNetwork(t)
 	namespace, addr := network.node()
 	mobile := network.subnet + ".200"
-	if err := ip("address add " + mobile + "/24 dev " + network.uplink()); err != nil {
+	if err := ip("address add " + mobile + "/24 dev " + network.uplink); err != nil {
 		t.Fatal(err)
 	}
 	c := cloud.New(t)
