@@ -44,6 +44,10 @@ func (c *Cloud) Linked(comets ...*Comet) {
 		return nil
 	})
 	for _, w := range clients {
+		// Or a comet that drains would wait for it, since messages do.
+		if _, err := w.Disconnect(); err != nil {
+			c.tb.Errorf("disconnect: %v", err)
+		}
 		w.Close()
 	}
 }
