@@ -39,6 +39,32 @@ const (
 // Error makes an error in the sense of Go of it.
 func (e Error) Error() string { return string(e) }
 
+// Kind is the error with one of a few reasons in its middle: what a program gave as a
+// reason of its own stands as "other", and what is on no list is "other" as a whole. So
+// there are few, and they may label a metric.
+func (e Error) Kind() string {
+	switch e {
+	case ErrorChannelMissing, ErrorDataMissing, ErrorSessionUnknown, ErrorHandshakeDenied, ErrorHandshakeFailed,
+		ErrorSubscriptionMissing, ErrorSubscriptionInvalid, ErrorSubscribeFailed, ErrorUnsubscribeFailed,
+		ErrorMessageDeleted, ErrorChannelInvalid, ErrorMessageIDInvalid, ErrorInternal, ErrorTooManyCalls,
+		ErrorCometLost, ErrorNoComet:
+		return string(e)
+	}
+	_, rest, _ := strings.Cut(string(e), ":")
+	reason, text, _ := strings.Cut(rest, ":")
+	switch Reason(reason) {
+	case ReasonPolicy, ReasonNotGranting, ReasonLimit:
+	default:
+		reason = "other"
+	}
+	operation, _ := strings.CutSuffix(text, "_denied")
+	switch op := Operation(operation); op {
+	case OperationCreate, OperationChannelCreate, OperationSubscribe, OperationPublish, OperationHandshake:
+		return string(Denied(op, Reason(reason)))
+	}
+	return "other"
+}
+
 // Operation is what a refusal refuses.
 type Operation string
 

@@ -41,7 +41,7 @@ func (s *session) connectReplyLocked(reply bayeux.Reply, why release) bayeux.Rep
 	case releaseCut, releaseLeaving:
 		reply = reply.Fail(bayeux.ErrorSessionUnknown)
 		reply.Advice = s.srv.rehandshake()
-		s.srv.stats.errors.WithLabelValues(string(reply.Error)).Inc()
+		s.srv.stats.failed(reply.Error)
 		return reply
 	case releaseCrowded:
 		reply.Advice = s.adviceLocked()

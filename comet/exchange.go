@@ -63,7 +63,7 @@ func (x *exchange) handle(messages []bayeux.Message) {
 			reply.Ext = "{}" // as CometD's extension, whose clients may look for it
 		}
 		if reply.Error != "" {
-			x.srv.stats.errors.WithLabelValues(string(reply.Error)).Inc()
+			x.srv.stats.failed(reply.Error)
 		}
 		switch {
 		case held != nil:

@@ -3,6 +3,8 @@ package comet
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/halleycomet/halley/bayeux"
 )
 
 // stats are the metrics of a comet, all under halley_comet_.
@@ -77,3 +79,6 @@ func (s *Server) refused(why Refusal, fields ...zap.Field) {
 	s.stats.refused.WithLabelValues(string(why)).Inc()
 	s.log.Debug("refused", append(fields, zap.String("reason", string(why)))...)
 }
+
+// failed counts an unsuccessful reply.
+func (s *stats) failed(e bayeux.Error) { s.errors.WithLabelValues(e.Kind()).Inc() }
