@@ -18,6 +18,9 @@ type recorder struct {
 	addr   string
 	got    chan string
 	answer atomic.Value // string
+	// keeps is whether connections are kept. One that is closed, and was not said to be,
+	// may be chosen for the next request just before.
+	keeps atomic.Bool
 }
 
 func newRecorder(t *testing.T) *recorder {
@@ -44,20 +47,28 @@ func newRecorder(t *testing.T) *recorder {
 func (r *recorder) serve(conn net.Conn) {
 	defer conn.Close()
 	var wire bytes.Buffer
-	req, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &wire)))
+	in := bufio.NewReader(io.TeeReader(conn, &wire))
+	for r.serveOne(conn, in, &wire) && r.keeps.Load() {
+		wire.Reset()
+	}
+}
+
+func (r *recorder) serveOne(conn net.Conn, in *bufio.Reader, wire *bytes.Buffer) bool {
+	req, err := http.ReadRequest(in)
 	if err != nil {
-		return
+		return false
 	}
 	body, _ := io.ReadAll(req.Body)
 	if bytes.Contains(body, []byte("halleycheck")) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n[{}]")
-		return
+		return false
 	}
 	select {
 	case r.got <- wire.String():
 	default:
 	}
 	io.WriteString(conn, r.answer.Load().(string))
+	return true
 }
 
 // recording is a balancer in front of a recorder.
@@ -96,6 +107,7 @@ func (r *running) raw(request string) string {
 // there to add.
 func TestRequestOnTheWire(t *testing.T) {
 	b, r := recording(t)
+	r.keeps.Store(true)
 	const forwarded = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: App.Example:81\r\n"
 	const host = "Host: App.Example:81\r\n"
 	for _, tc := range []struct{ name, sent, want string }{
