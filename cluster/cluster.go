@@ -51,7 +51,7 @@ func New(cfg Config) (*Cluster, error) {
 	count := &counters{}
 	return &Cluster{
 		cfg: cfg, self: newSelf(node), inbox: newInbox(), hub: newHub(),
-		count: count, logs: &logs{log: cfg.Log, count: count},
+		count: count, logs: &logs{log: cfg.Log.Named("gossip"), count: count},
 		started: make(chan struct{}), synced: make(chan struct{}),
 	}, nil
 }

@@ -139,7 +139,7 @@ func (g *gossip) join(addr string) error {
 	_, err := g.list.Join([]string{addr})
 	if err != nil {
 		// memberlist lists errors over several lines.
-		return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+		return errors.New(strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "1 error occurred: * "))
 	}
 	return nil
 }

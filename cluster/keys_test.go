@@ -58,7 +58,7 @@ func TestWithoutTheKeyOneIsRefusedLoggedAndCounted(t *testing.T) {
 			if n := len(f.View().Nodes); n != 1 {
 				t.Errorf("it sees %v", f.View().Nodes)
 			}
-			if f.logs.FilterMessageSnippet("could not join").Len() == 0 {
+			if f.logs.FilterMessageSnippet("could not join yet, trying again: failed to join").Len() == 0 {
 				t.Error("it does not say why it is alone")
 			}
 		})

@@ -31,7 +31,7 @@ func (l *logs) Write(line []byte) (int, error) {
 		return size, nil
 	}
 	level, text := splitLine(line)
-	if strings.Contains(text, net.ErrClosed.Error()) {
+	if strings.Contains(text, net.ErrClosed.Error()) || strings.HasSuffix(text, ": operation was canceled") {
 		level = zapcore.DebugLevel // what was under way when this node ended
 	}
 	l.line(classify(level, text), level, text)

@@ -56,6 +56,24 @@ func TestLogLimit(t *testing.T) {
 	}
 }
 
+// What was under way when the node left is no error of anybody's.
+func TestWhatTheEndCutsOffIsNoError(t *testing.T) {
+	core, seen := observer.New(zapcore.InfoLevel)
+	l := &logs{log: zap.New(core), count: &counters{}}
+	for _, line := range []string{
+		"[ERR] memberlist: Push/Pull with a/1 failed: dial tcp 127.0.0.1:7946: operation was canceled\n",
+		"[ERR] memberlist: Failed to accept: use of closed network connection\n",
+		"[ERR] memberlist: Push/Pull with a/1 failed: connection refused\n",
+	} {
+		if _, err := l.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen.Len() != 1 || seen.FilterMessageSnippet("refused").Len() != 1 {
+		t.Errorf("logged %v", seen.All())
+	}
+}
+
 func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 	core, seen := observer.New(zapcore.DebugLevel)
 	l := &logs{log: zap.New(core), count: &counters{}}

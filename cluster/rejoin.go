@@ -139,7 +139,7 @@ func (r *rejoiner) dialAll(ctx context.Context, addrs []string) []string {
 			joined = append(joined, addr)
 		case ctx.Err() == nil:
 			r.logs.count.joinFailures.Add(1)
-			r.logs.line(lineJoin, zapcore.WarnLevel, "could not join: "+errs[i].Error())
+			r.logs.line(lineJoin, zapcore.WarnLevel, "could not join yet, trying again: "+errs[i].Error())
 		}
 	}
 	return joined
@@ -159,7 +159,7 @@ func (r *rejoiner) resolve(ctx context.Context) (addrs []string, ok bool) {
 		if err != nil {
 			if ctx.Err() == nil {
 				r.logs.count.joinFailures.Add(1)
-				r.logs.line(lineJoin, zapcore.WarnLevel, "could not join: "+err.Error())
+				r.logs.line(lineJoin, zapcore.WarnLevel, "could not join yet, trying again: "+err.Error())
 			}
 			ok = false
 			continue

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -67,7 +68,7 @@ func askStatus(ctx context.Context, addr, token string) ([]balancer.CometStatus,
 	}
 	if resp.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-		return nil, fmt.Errorf("%s: HTTP status %d: %s", req.URL, resp.StatusCode, said)
+		return nil, fmt.Errorf("%s: HTTP status %d (%s): is --admin that of a balancer?", req.URL, resp.StatusCode, strings.TrimSpace(string(said)))
 	}
 	var comets []balancer.CometStatus
 	if err := json.NewDecoder(resp.Body).Decode(&comets); err != nil {

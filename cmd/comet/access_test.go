@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,7 @@ func written(t *testing.T, name, text string) string {
 
 func TestToolsShowTokens(t *testing.T) {
 	server := lone(t, "--admin", "127.0.0.1:0", "--jwt-secret-file", written(t, "secret", jwtSecret), "--jwt-issuer", "us",
-		"--rules-file", written(t, "rules.yaml", "rules: [{channel: '/for/{sub}', allow: [publish, subscribe]}]"))
+		"--rules-file", written(t, "rules.yaml", "rules: [{channel: '/for/{sub}', allow: [publish, subscribe]}, {channel: '/load/**', allow: [publish, subscribe], who: authenticated}]"))
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "us", "sub": "me", "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(jwtSecret))
 	if err != nil {
 		t.Fatal(err)
@@ -38,10 +40,12 @@ func TestToolsShowTokens(t *testing.T) {
 		}{
 			{env, []string{"pub", "--transport", transport, server.URL, "/for/me", "1"}, 0, ""},
 			{env, []string{"pub", "--transport", transport, server.URL, "/for/you", "1"}, 1, "403:denied_by_not_granting:publish_denied"},
-			{env, []string{"sub", "--transport", transport, server.URL, "/for/*"}, 1, "403:denied_by_not_granting:subscribe_denied"},
+			{env, []string{"sub", "--transport", transport, server.URL, "/for/*"}, 1, "comet: /for/*: /meta/subscribe refused: 403:denied_by_not_granting:subscribe_denied"},
 			{nil, []string{"pub", "--transport", transport, server.URL, "/for/me", "1"}, 1, "403::handshake_denied"},
 			{env, []string{"health", server.URL}, 0, ""},
 			{nil, []string{"health", server.URL}, 1, "403::handshake_denied"},
+			{env, append(slices.Clone(shortLoad), "--transport", transport, server.URL), 0, ""},
+			{nil, append(slices.Clone(shortLoad), "--transport", transport, server.URL), 1, "403::handshake_denied"},
 			{nil, []string{"pub", "--token", token, server.URL, "/for/me", "1"}, 2, "a secret is no flag"},
 		} {
 			got := start(t, c.env, nil, c.args...)
@@ -53,8 +57,8 @@ func TestToolsShowTokens(t *testing.T) {
 			}
 		}
 	}
-	if got := server.metric(`halley_comet_access_refused_handshakes_total{reason="missing"}`); got != "4" {
-		t.Errorf("%s handshakes without a token were counted", got)
+	if got, err := strconv.Atoi(server.metric(`halley_comet_access_refused_handshakes_total{reason="missing"}`)); err != nil || got < 6 {
+		t.Errorf("%d handshakes without a token were counted", got)
 	}
 	if strings.Contains(server.stderr.String(), "eyJ") {
 		t.Errorf("the log has a token: %s", server.stderr)

@@ -71,7 +71,7 @@ func TestLoadOfWrongUsage(t *testing.T) {
 	}{
 		{[]string{}, 2, []string{"URL"}},
 		{[]string{"127.0.0.1:8080/cometd"}, 2, []string{`"127.0.0.1:8080/cometd" is no URL like http://host:port/cometd`, "See comet load --help."}},
-		{[]string{"--clients", "0", "--rate", "-1", "--transport", "pigeon", "http://x/"}, 2, []string{"clients: 0", "rate: -1", "--transport", "pigeon"}},
+		{[]string{"--clients", "0", "--rate", "-1", "--transport", "pigeon", "http://x/"}, 2, []string{"--clients: 0", "--rate: -1", "--transport", "pigeon"}},
 		{[]string{"--rate", "fast", "http://x/"}, 2, []string{`--rate: "fast" is not a number`}},
 		{[]string{"--clients", "1000000", "http://127.0.0.1:1/"}, 1, []string{"open files", "ulimit -n"}},
 		{[]string{"http://127.0.0.1:1/"}, 1, []string{"refused"}},

@@ -67,7 +67,7 @@ func declareProtocol(s *cli.Settings, c *comet.Config) {
 	s.List(&c.LazyChannels, "lazy-channels", "CHANNEL[=TIME]", "Channels and patterns whose messages may wait for others to leave with, for the time that follows or for --max-lazy-timeout.")
 	s.Duration(&c.MaxLazyTimeout, "max-lazy-timeout", "For how long a lazy message waits at most.")
 	s.Bool(&c.TrustClientSession, "trust-client-session", "Let whoever knows a clientId speak for it, also without the browser cookie of its handshake.")
-	s.Int(&c.MaxSessionsPerBrowser, "max-sessions-per-browser", "CONNECTS", "How many /meta/connect are held at once for one browser cookie; negative: any number. Clients without the cookie are not limited.")
+	s.Int(&c.MaxSessionsPerBrowser, "max-sessions-per-browser", "CONNECTS", "How many /meta/connect are held at once for one browser cookie; 0: none, negative: any number. Clients without the cookie are not limited.")
 	s.Duration(&c.MultiSessionInterval, "multi-session-interval", "The interval at which sessions beyond that are advised to poll; 0 refuses them.")
 	s.Int(&c.DuplicateMetaConnectHTTPResponseCode, "duplicate-meta-connect-http-response-code", "STATUS", "The HTTP status of a held /meta/connect that a newer one replaced.")
 }

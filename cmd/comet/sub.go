@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
@@ -96,7 +97,7 @@ func (s *subscriber) subscribe() {
 		return
 	}
 	if err := replies[0].Err(); err != nil {
-		s.stop(err)
+		s.stop(fmt.Errorf("%s: %w", strings.Join(s.channels, " "), err))
 		return
 	}
 	s.holds = true

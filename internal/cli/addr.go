@@ -129,11 +129,11 @@ func Unspecified(addr string) bool {
 func Listen(setting, addr string) (net.Listener, error) {
 	addr, err := NodeAddr(addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
+		return nil, fmt.Errorf("--%s: %w", setting, err)
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", setting, err)
+		return nil, fmt.Errorf("--%s: %w", setting, err)
 	}
 	return ln, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,10 @@ func TestSpelled(t *testing.T) {
 		"duplicateMetaConnectHttpResponseCode":  "duplicate-meta-connect-http-response-code",
 		"browserCookieHttpOnly":                 "browser-cookie-http-only",
 		"http2MaxSessionsPerBrowser":            "http2-max-sessions-per-browser",
+		"oort.url":                              "url",
+		"oort.cloud":                            "oort",
+		"oort.secret":                           "oort-secret",
+		"oort-url":                              "oort-url",
 		"":                                      "",
 	} {
 		if got := spelled(key); got != want {
@@ -50,10 +55,17 @@ func TestFileTakesCometDSpelling(t *testing.T) {
 	}
 
 	s.list = s.list[:3]
-	write("maxInterval: 1\nmax-interval: 2\nmaxIntervall: 3\n")
+	write("maxInterval: 1\nmax-interval: 2\nmaxIntervall: 3\nlong-polling.json.maxInterval: 4\njsonContext: 5\nsomething: 6\n")
 	err := load()
-	if err == nil || !strings.Contains(err.Error(), ":2: max-interval: is there already, in line 1") ||
-		!strings.Contains(err.Error(), ":3: maxIntervall: unknown setting: is max-interval meant?") {
-		t.Errorf("says %v", err)
+	for _, want := range []string{
+		":2: max-interval: is there already, in line 1\n",
+		":3: maxIntervall: unknown setting: is max-interval meant?\n",
+		":4: long-polling.json.maxInterval: unknown setting: is max-interval meant, which is for all transports?\n",
+		":5: jsonContext: unknown setting: docs/options.md says what is there of CometD's options\n",
+		":6: something: unknown setting\n",
+	} {
+		if !strings.Contains(fmt.Sprintln(err), want) {
+			t.Errorf("says %v, without %q", err, want)
+		}
 	}
 }

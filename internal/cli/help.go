@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,8 @@ const ending = `
 Exit status: 0 done, 1 failed, 2 wrong usage or settings.
 
 SIGTERM or SIGINT (Ctrl-C) makes a command leave in order; the status is 0, or 1
-where its work was not done yet. A second one stops it at once, with status 1.
+where its work was not done yet. A second one, half a second later or more, stops
+it at once, with status 1.
 `
 
 func (p *Program) runHelp(call Call, args []string) int {
@@ -65,6 +67,7 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 	if cmd.ConfigFile {
 		b.WriteString("\nA flag goes before the environment, that before the file of --config, that before\nthe default.\n")
 	}
+	b.WriteString(s.forms())
 	secrets := false
 	for i, set := range s.list {
 		if i == 0 {
@@ -88,6 +91,31 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 	}
 	b.WriteString(ending)
 	fmt.Fprint(w, b.String())
+}
+
+// forms says how the values are written that cannot be guessed from their units.
+func (s *Settings) forms() string {
+	var text []string
+	for _, f := range []struct {
+		text string
+		has  func(*Setting) bool
+	}{
+		{"DURATION is 1m30s, 500ms, or a bare number of milliseconds.", func(set *Setting) bool { return set.unit == "DURATION" }},
+		{"BYTES is a number, alone or with KiB, MiB or GiB.", func(set *Setting) bool { return set.unit == "BYTES" }},
+		{"Lists have commas, or the flag several times.", func(set *Setting) bool { return set.many }},
+		{"A switch without a value is on; --SWITCH=false turns it off.", func(set *Setting) bool { return set.isBool && set.preset == "true" }},
+	} {
+		if slices.ContainsFunc(s.list, f.has) {
+			text = append(text, f.text)
+		}
+	}
+	if text == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\n")
+	wrap(&b, "", strings.Join(text, " "))
+	return b.String()
 }
 
 // settings declares the command's settings once more, only to look at them.

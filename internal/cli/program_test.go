@@ -160,8 +160,9 @@ func TestHelp(t *testing.T) {
 			"Usage: balancer [serve] [FLAGS]", "--listen ADDR   HALLEY_LISTEN\n", "Where clients connect. Default: :8080.",
 			"--place auto|load|ip", "Default: auto.", "--timeout DURATION", "Default: 20s.", "--max-message-size BYTES   HALLEY_MAX_MESSAGE_SIZE",
 			"Default: 64KiB.", "--reuse   HALLEY_REUSE", "--join ADDR,...", "Secrets", "HALLEY_OORT_SECRET\n", "--config FILE   HALLEY_CONFIG",
+			"\nDURATION is 1m30s, 500ms, or a bare number of milliseconds. BYTES is a number,\n", "Lists have commas",
 		}, []string{"--oort-secret", "--cluster-key"}},
-		{"help demo", []string{"Usage: balancer demo [FLAGS]", "--comets COUNT\n", "--listen ADDR   HALLEY_LISTEN"}, []string{"Secrets", "--config", "HALLEY_COMETS"}},
+		{"help demo", []string{"Usage: balancer demo [FLAGS]", "--comets COUNT\n", "--listen ADDR   HALLEY_LISTEN"}, []string{"Secrets", "--config", "HALLEY_COMETS", "DURATION", "BYTES", "Lists", "SWITCH"}},
 		{"config --help", []string{"--check FILE", "--example"}, []string{"HALLEY_CHECK"}},
 	} {
 		t.Run(c.args, func(t *testing.T) {
@@ -175,7 +176,7 @@ func TestHelp(t *testing.T) {
 					t.Errorf("lacks %q", s)
 				}
 			}
-			for _, s := range []string{"\nExit status: 0 done, 1 failed, 2 wrong usage", "SIGTERM", "second one stops it at once"} {
+			for _, s := range []string{"\nExit status: 0 done, 1 failed, 2 wrong usage", "SIGTERM", "A second one, half a second later or more, stops\nit at once"} {
 				if !strings.Contains(out, s) {
 					t.Errorf("lacks %q", s)
 				}

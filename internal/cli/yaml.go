@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -46,7 +47,7 @@ func (s *Settings) readFile(path string) (map[string]given, error) {
 				continue
 			}
 			lines[name] = entry.Key.GetToken().Position.Line
-			if err := s.misplaced(name); err != nil {
+			if err := s.misplaced(key); err != nil {
 				errs = append(errs, fault(label, err))
 				continue
 			}
@@ -57,12 +58,13 @@ func (s *Settings) readFile(path string) (map[string]given, error) {
 	return found, errors.Join(errs...)
 }
 
-// misplaced says why a name is no key of the file.
-func (s *Settings) misplaced(name string) error {
+// misplaced says why something is no key of the file.
+func (s *Settings) misplaced(key string) error {
+	name := spelled(key)
 	set := s.find(name)
 	switch {
 	case set == nil:
-		return errors.New("unknown setting" + s.hint(name, ""))
+		return errors.New("unknown setting" + cmp.Or(s.hint(name, ""), s.foreign(key)))
 	case set.secret:
 		return fmt.Errorf("a secret does not stand in the file: set %s or %[1]s_FILE", set.env())
 	case name == configName:

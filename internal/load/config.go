@@ -29,6 +29,9 @@ type Config struct {
 	// the system.
 	TLS *tls.Config
 
+	// Token is shown with every connection, as Authorization: Bearer. Default: none is.
+	Token string
+
 	// Transport [transport] of clients and publishers. Default WebSocket.
 	Transport Transport
 

@@ -41,6 +41,7 @@ const maxAnswer = 64 << 20
 type dialer struct {
 	target  *url.URL
 	trust   *tls.Config
+	token   string // for the header Authorization, if any
 	timeout time.Duration
 	spread  bool // clients have addresses of their own
 	frozen  int  // the first client that will read nothing

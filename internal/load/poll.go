@@ -56,6 +56,11 @@ func (p *poll) send(request []byte) error {
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, p.d.target.Host...)
 	b = append(b, "\r\nContent-Type: application/json\r\nAccept: */*\r\n"...)
+	if p.d.token != "" {
+		b = append(b, "Authorization: Bearer "...)
+		b = append(b, p.d.token...)
+		b = append(b, "\r\n"...)
+	}
 	for i, c := range p.cookies {
 		b = append(b, map[bool]string{true: "Cookie: ", false: "; "}[i == 0]...)
 		b = append(b, c.pair...)

@@ -88,7 +88,7 @@ func prepare(ctx context.Context, cfg Config) (*run, error) {
 	r := &run{
 		cfg: cfg,
 		dialer: &dialer{
-			target: u, trust: trusting(cfg.TLS, u), timeout: cfg.Timeout,
+			target: u, trust: trusting(cfg.TLS, u), token: cfg.Token, timeout: cfg.Timeout,
 			spread: loopbackHost(ctx, u), frozen: cfg.Clients + cfg.Publishers,
 		},
 		marks: newMarks(name, cfg.Size),

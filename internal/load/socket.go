@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -32,7 +33,11 @@ func (d *dialer) socket(ctx context.Context, client int) (link, error) {
 	u := *d.target
 	u.User = nil
 	u.Scheme = map[bool]string{true: "wss", false: "ws"}[d.secure()]
-	conn, answer, err := wd.DialContext(ctx, u.String(), nil) //nolint:bodyclose // what is left of a refused upgrade's body is in memory
+	var header http.Header
+	if d.token != "" {
+		header = http.Header{"Authorization": {"Bearer " + d.token}}
+	}
+	conn, answer, err := wd.DialContext(ctx, u.String(), header) //nolint:bodyclose // what is left of a refused upgrade's body is in memory
 	if errors.Is(err, websocket.ErrBadHandshake) && answer != nil {
 		return nil, fmt.Errorf("no WebSocket there: %s", answer.Status)
 	}
