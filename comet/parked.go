@@ -1,10 +1,8 @@
 package comet
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +28,7 @@ type poll struct {
 
 	// set while it waits in the handler, fixed when it is parked
 	released  chan release // the outcome, while it waits in the handler
-	line      *line
+	line      *park.Line
 	origin    string
 	header    *fasthttp.ResponseHeader // nil: of the usual form
 	last      bool                     // the connection is closed afterwards
@@ -69,12 +67,12 @@ func (p *poll) done(why release) {
 // wait returns the outcome; false means that the poll is parked and what the handler
 // answers goes nowhere.
 func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
-	c, parkable := ctx.Conn().(*line)
-	if !parkable || !c.isPatient() {
-		if parkable {
-			c.turn.pass()
+	c := park.Of(ctx)
+	if c == nil || !c.Patient() {
+		if c != nil {
+			c.Pass()
 		}
-		timer := time.NewTimer(parkAfter)
+		timer := time.NewTimer(park.After)
 		defer timer.Stop()
 		select {
 		case why := <-p.released:
@@ -82,37 +80,26 @@ func (p *poll) wait(ctx *fasthttp.RequestCtx) (release, bool) {
 		case <-timer.C:
 		}
 	}
-	if parkable && c.hold(ctx, p) {
-		return releaseMessages, false
-	}
 	conn := ctx.Conn()
-	if parkable {
-		c.turn.pass()
-		conn = c.Conn
+	if c != nil {
+		if c.Take(ctx, p) {
+			return releaseMessages, false
+		}
+		c.Pass()
+		conn = c.UnsafeConn()
 	}
-	forget := p.session.srv.watch.Watch(conn, func() { p.session.release(&p.hold, releaseHangup) })
+	forget := p.session.srv.watch.Watch(conn, p.HungUp)
 	defer forget()
 	return <-p.released, true
 }
 
-func (c *line) isPatient() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.patient
-}
-
-// hold parks a poll, if that can be and if it has not been completed meanwhile. ctx
-// then answers with nothing.
-func (c *line) hold(ctx *fasthttp.RequestCtx, p *poll) bool {
-	if parked, _ := c.restable(); parked == nil || !c.clean || !c.gate.srv.lot.adopt(c) {
-		return false
-	}
-	request, server := &ctx.Request.Header, c.gate.http
+// Park notes what the answer needs, and parks the poll if it has not been completed
+// meanwhile.
+func (p *poll) Park(ctx *fasthttp.RequestCtx, c *park.Line) bool {
 	p.line = c
-	p.origin = string(request.Peek(fasthttp.HeaderOrigin))
-	p.last = request.ConnectionClose() || ctx.Response.Header.ConnectionClose() || server.DisableKeepalive ||
-		server.MaxRequestsPerConn > 0 && ctx.ConnRequestNum() >= uint64(server.MaxRequestsPerConn)
-	p.keepAlive = !request.IsHTTP11()
+	p.origin = string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
+	p.last = c.Last(ctx)
+	p.keepAlive = !ctx.Request.Header.IsHTTP11()
 	scratch := scratches.Get().(*scratch)
 	p.dress(&scratch.header)
 	if !bytes.Equal(scratch.header.Header(), ctx.Response.Header.Header()) {
@@ -120,37 +107,18 @@ func (c *line) hold(ctx *fasthttp.RequestCtx, p *poll) bool {
 		ctx.Response.Header.CopyTo(p.header)
 	}
 	scratches.Put(scratch)
-	c.handed = true
-	c.mu.Lock()
-	c.poll = p
-	c.mu.Unlock()
 	if !p.state.CompareAndSwap(pollWaits, pollParked) {
-		c.mu.Lock()
-		c.poll = nil
-		c.mu.Unlock()
 		return false
 	}
 	p.released = nil
-	c.swallow = true
-	ctx.Response.SetBodyStream(swallowed{c}, 0)
 	return true
 }
 
-// swallowed is the body of an answer that goes nowhere: when it is written, all that
-// was written before it is swallowed by the line, and nothing afterwards.
-type swallowed struct{ line *line }
+// HungUp completes the poll: its client has gone.
+func (p *poll) HungUp() { p.session.release(&p.hold, releaseHangup) }
 
-// WriteTo flushes the header.
-func (b swallowed) WriteTo(w io.Writer) (n int64, err error) {
-	if buffered, ok := w.(*bufio.Writer); ok {
-		err = buffered.Flush()
-	}
-	b.line.swallow = false
-	return 0, err
-}
-
-// Read is what makes it a body. fasthttp prefers WriteTo.
-func (b swallowed) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+// Since is when the poll came.
+func (p *poll) Since() time.Time { return p.began }
 
 // scratch is what it takes to make an answer.
 type scratch struct {
@@ -178,20 +146,19 @@ func (p *poll) run() {
 	}
 }
 
-// write writes the answer. What the client does not take at once goes on in a
-// goroutine.
+// write writes the answer.
 func (p *poll) write() {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	out := p.answer(s)
-	n, err := p.line.parked.TryWrite(out)
+	n, err := p.line.TryWrite(out)
 	switch {
 	case err == nil:
-		p.line.answered(p.last)
+		p.line.Answered(p.last)
 	case errors.Is(err, park.ErrAgain):
 		p.goOn(out[n:])
 	default:
-		p.line.answered(true)
+		p.line.Answered(true)
 	}
 	if cap(s.out) > writeChunk {
 		s.body, s.out = nil, nil
@@ -202,28 +169,16 @@ func (p *poll) write() {
 func (p *poll) goOn(rest []byte) {
 	if srv := p.session.srv; !srv.backlog.lend(len(rest)) {
 		srv.unanswered(p.session, p.carried)
-		p.line.answered(true)
+		p.line.Answered(true)
 		return
 	}
 	go p.finish(bytes.Clone(rest))
 }
 
-// finish writes the rest of an answer, each writeChunk bytes within the write
-// timeout (see largeBody).
+// finish writes the rest of an answer, at the pace of a largeBody.
 func (p *poll) finish(rest []byte) {
 	defer p.session.srv.backlog.giveBack(len(rest))
-	conn, timeout := p.line.Conn, p.session.srv.cfg.WriteTimeout
-	for len(rest) > 0 {
-		conn.SetWriteDeadline(time.Now().Add(timeout))
-		n, err := conn.Write(rest[:min(len(rest), writeChunk)])
-		if err != nil {
-			p.line.answered(true)
-			return
-		}
-		rest = rest[n:]
-	}
-	conn.SetWriteDeadline(time.Time{})
-	p.line.answered(p.last)
+	p.line.Finish(rest, p.last, p.session.srv.cfg.WriteTimeout)
 }
 
 // answer makes the whole response, as fasthttp does from what Server.poll makes.

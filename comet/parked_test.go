@@ -36,19 +36,8 @@ func startUnparked(t *testing.T, change func(*Config)) *fixture {
 
 // parked counts the lines that wait in the set: with a held connect, and without.
 func (f *fixture) parked() (polls, resting int) {
-	f.lot.mu.Lock()
-	defer f.lot.mu.Unlock()
-	for c := f.lot.busy.first; c != nil; c = c.next {
-		c.mu.Lock()
-		if c.poll != nil && c.away {
-			polls++
-		}
-		c.mu.Unlock()
-	}
-	for c := f.lot.resting.first; c != nil; c = c.next {
-		resting++
-	}
-	return polls, resting
+	n := f.lot.Counts()
+	return n.Held, n.Resting
 }
 
 func (f *fixture) waitParked(n int) {
@@ -244,17 +233,7 @@ func TestHangupBehindAParkedPoll(t *testing.T) {
 	conn, _ := f.raw()
 	io.WriteString(conn, post("", strings.ReplaceAll(connectBody, "%", id))+post("", `[]`))
 	f.waitHeld(id)
-	eventually(t, "the next request behind it", func() bool {
-		f.lot.mu.Lock()
-		defer f.lot.mu.Unlock()
-		c := f.lot.busy.first
-		if c == nil {
-			return false
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.behind != nil
-	})
+	eventually(t, "the next request behind it", func() bool { return f.lot.Counts().Behind == 1 })
 	conn.Close()
 	s := f.session(id)
 	eventually(t, "the hang-up", func() bool { return s.heldNow() == nil })
@@ -279,15 +258,8 @@ func TestBehindAParkedPoll(t *testing.T) {
 			io.WriteString(conn, post("", strings.ReplaceAll(connectBody, "%", id))+with)
 			f.waitHeld(id)
 			eventually(t, "parked", func() bool {
-				f.lot.mu.Lock()
-				defer f.lot.mu.Unlock()
-				c := f.lot.busy.first
-				if c == nil {
-					return false
-				}
-				c.mu.Lock()
-				defer c.mu.Unlock()
-				return c.away || c.behind != nil
+				n := f.lot.Counts()
+				return n.Held+n.Behind == 1
 			})
 			io.WriteString(conn, later)
 			mustBe(t, f.post(other, `[{"channel":"/meta/connect","clientId":"%","id":"5","advice":{"timeout":20}}]`),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/halleycomet/halley/internal/park"
 	"github.com/halleycomet/halley/internal/testenv"
 )
 
@@ -36,7 +37,7 @@ func TestParkingUnderFire(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(rand.N(3 * parkAfter)):
+			case <-time.After(rand.N(3 * park.After)):
 			}
 		}
 	})
@@ -80,7 +81,7 @@ func (f *fixture) pollUntil(t *testing.T, id string, last int) {
 			return
 		}
 		if rand.IntN(3) == 0 {
-			<-time.After(rand.N(2 * parkAfter))
+			<-time.After(rand.N(2 * park.After))
 			// A newer connect, which comes before the older one is answered or after.
 			io.WriteString(b, post("", strings.Replace(connect, `"id":"9"`, `"id":"10"`, 1)))
 			newer := make(chan string, 1)
@@ -101,7 +102,7 @@ func (f *fixture) pollUntil(t *testing.T, id string, last int) {
 			}
 		}
 		if rand.IntN(3) == 0 {
-			<-time.After(rand.N(2 * parkAfter))
+			<-time.After(rand.N(2 * park.After))
 		}
 	}
 }
@@ -144,7 +145,7 @@ func TestHangupsUnderFire(t *testing.T) {
 					return
 				}
 				io.WriteString(conn, post("", strings.ReplaceAll(connectBody, "%", id)))
-				<-time.After(rand.N(2 * parkAfter))
+				<-time.After(rand.N(2 * park.After))
 				if rand.IntN(2) == 0 {
 					conn.(*net.TCPConn).SetLinger(0)
 				}
@@ -165,8 +166,7 @@ func TestHangupsUnderFire(t *testing.T) {
 				return false
 			}
 		}
-		f.lot.mu.Lock()
-		defer f.lot.mu.Unlock()
-		return f.lot.busy.first == nil && f.lot.resting.first == nil
+		n := f.lot.Counts()
+		return n.Busy == 0 && n.Resting == 0
 	})
 }

@@ -75,9 +75,7 @@ func (s *Server) sweepUntil(ctx context.Context) {
 		select {
 		case now := <-ticker.C:
 			s.sweep(now)
-			for _, c := range s.lot.overdue(now) {
-				c.shut()
-			}
+			s.lot.Sweep(now)
 		case <-ctx.Done():
 			return
 		}

@@ -70,17 +70,17 @@ func (s *Server) leave() {
 	for _, k := range sockets {
 		k.close(closeGoingAway, "leaving")
 	}
-	answered := s.lot.close()
+	answered := s.lot.Close()
 	late := time.AfterFunc(s.cfg.ShutdownTimeout, func() {
 		for _, k := range s.sessions.close() {
 			k.abort()
 		}
-		s.lot.abort()
+		s.lot.Abort()
 	})
 	defer late.Stop()
 	<-s.sessions.empty
 	<-answered
-	s.shift.workers.Wait()
+	s.lot.Wait()
 }
 
 // FasthttpServer is a fasthttp server with the settings that a comet wants and

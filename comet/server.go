@@ -23,6 +23,7 @@ type Server struct {
 	stats    *stats
 	sessions *registry
 	watch    *park.Set
+	lot      *park.Lot       // of the connections over HTTP
 	life     context.Context // ends when the comet leaves
 	endLife  context.CancelFunc
 
@@ -40,9 +41,6 @@ type Server struct {
 
 	channels channels
 	flush    flusher
-	lot      lot
-	shift    shift
-	pauses   pauses
 	strange  sparse // of warnings about refused origins
 	tight    sparse // of warnings that there is no room for connections
 
@@ -79,6 +77,7 @@ func New(cfg Config) (*Server, error) {
 		callbacks: newCrew(0),
 		watch:     park.New(),
 	}
+	s.lot = park.NewLot(s.watch)
 	s.browsers.max = cfg.MaxSessionsPerBrowser
 	s.backlog.max = int64(cfg.MaxTotalQueueBytes)
 	for _, text := range cfg.LazyChannels {

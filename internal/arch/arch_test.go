@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 var given = map[string][]string{
 	"github.com/hashicorp/memberlist":         {"cluster"},
 	"github.com/fasthttp/websocket":           {"comet", "balancer", "bayeux/client", "internal/load"},
-	"github.com/valyala/fasthttp":             {"comet", "balancer", "internal/origins", "internal/demo", "internal/load", "examples/chat"},
+	"github.com/valyala/fasthttp":             {"comet", "balancer", "internal/origins", "internal/park", "internal/demo", "internal/load", "examples/chat"},
 	"github.com/goccy/go-yaml":                {"internal/cli", "comet/access"},
 	"github.com/spf13/pflag":                  {"internal/cli"},
 	"github.com/tidwall/gjson":                {"bayeux"},

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/halleycomet/halley/internal/park"
 )
 
 // An HTTP server of somebody else's can be prepared, and what it sets is kept.
@@ -57,17 +55,16 @@ func TestParkingForeignServer(t *testing.T) {
 	}
 }
 
-// The end of the set ends what is parked.
+// A held connect whose connection is not watched any more is answered, and the
+// connection closed.
 func TestParkedEnded(t *testing.T) {
 	f := startTCP(t, nil)
 	id := f.connected("/b")
 	conn, r := f.raw()
 	rawConnect(t, conn, id)
 	f.waitParked(1)
-	f.lot.mu.Lock()
-	c := f.lot.busy.first
-	f.lot.mu.Unlock()
-	c.Woken(park.Hangup | park.Ended)
+	s := f.session(id)
+	s.release(s.heldNow(), releaseHangup)
 	if text, _ := io.ReadAll(r); !strings.Contains(string(text), "Connection: close") {
 		t.Errorf("%q", text)
 	}

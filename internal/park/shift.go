@@ -1,4 +1,4 @@
-package comet
+package park
 
 import (
 	"runtime"
@@ -18,7 +18,7 @@ type shift struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	queue   []*line // those from head on wait for their turn
+	queue   []*Line // those from head on wait for their turn
 	head    int
 	running int // goroutines that have not come to wait for anything
 	late    *time.Timer
@@ -29,10 +29,13 @@ type shift struct {
 // neither end nor say that they wait.
 const shiftPatience = time.Millisecond
 
+// queueKeep is the capacity of the queue, in lines, that is kept while none waits.
+const queueKeep = 16 << 10
+
 func shiftSize() int { return 2 * runtime.GOMAXPROCS(0) }
 
 // serve has a line served.
-func (w *shift) serve(c *line) {
+func (w *shift) serve(c *Line) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.head > 0 && len(w.queue) == cap(w.queue) && w.head >= len(w.queue)/2 {
@@ -106,12 +109,12 @@ func (t *turn) pass() {
 }
 
 // next is the line whose turn it is; nil ends the goroutine.
-func (w *shift) next() *line {
+func (w *shift) next() *Line {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.head == len(w.queue) {
 		w.running--
-		if w.queue, w.head = w.queue[:0], 0; cap(w.queue) > flushKeep {
+		if w.queue, w.head = w.queue[:0], 0; cap(w.queue) > queueKeep {
 			w.queue = nil
 		}
 		return nil

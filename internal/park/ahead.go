@@ -1,4 +1,4 @@
-package comet
+package park
 
 import "sync"
 
@@ -15,7 +15,7 @@ type ahead struct {
 var aheads = sync.Pool{New: func() any { return new(ahead) }}
 
 // readAhead reads the beginning of the next request, of which p is the first byte.
-func (c *line) readAhead(p []byte) (int, error) {
+func (c *Line) readAhead(p []byte) (int, error) {
 	a := aheads.Get().(*ahead)
 	n, err := c.beginning(a.buf[:])
 	if n == 0 {
@@ -28,7 +28,7 @@ func (c *line) readAhead(p []byte) (int, error) {
 }
 
 // takeAhead takes from what has been read ahead.
-func (c *line) takeAhead(p []byte) int {
+func (c *Line) takeAhead(p []byte) int {
 	a := c.ahead
 	n := copy(p, a.buf[a.r:a.w])
 	if a.r += n; a.r == a.w {

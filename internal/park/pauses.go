@@ -1,4 +1,4 @@
-package comet
+package park
 
 import (
 	"sync"
@@ -30,14 +30,17 @@ type pauses struct {
 	timing       bool // timer runs
 }
 
+// past is a deadline that is over. (Not the zero time, which means none.)
+var past = time.Unix(1, 0)
+
 // respite is one wait of a line.
 type respite struct {
-	line *line
+	line *Line
 	nth  uint32
 }
 
 // begin notes a pause; false when too many lines wait.
-func (p *pauses) begin(c *line, nth uint32) bool {
+func (p *pauses) begin(c *Line, nth uint32) bool {
 	if p.waiting.Add(1) > pauseCrowd {
 		p.waiting.Add(-1)
 		return false
@@ -84,13 +87,13 @@ func (p *pauses) tick() {
 
 // pause waits for the next request in the goroutine. It is over, and the deadline for
 // reading is any, when the line is to rest, whether something was read or not.
-func (c *line) pause(p []byte) (n int, err error, over bool) {
-	all := &c.gate.srv.pauses
+func (c *Line) pause(p []byte) (n int, over bool, err error) {
+	all := &c.gate.lot.pauses
 	c.mu.Lock()
 	c.waited++
 	if !all.begin(c, c.waited) {
 		c.mu.Unlock()
-		return 0, nil, true
+		return 0, true, nil
 	}
 	c.waits = true
 	c.mu.Unlock()
@@ -99,11 +102,11 @@ func (c *line) pause(p []byte) (n int, err error, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	over, c.waits = !c.waits, false
-	return n, err, over
+	return n, over, err
 }
 
 // interrupt ends the nth pause of the line, if it lasts.
-func (c *line) interrupt(nth uint32) {
+func (c *Line) interrupt(nth uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waits && c.waited == nth {

@@ -1,4 +1,4 @@
-package comet
+package park
 
 import (
 	"errors"
@@ -8,27 +8,19 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/halleycomet/halley/internal/park"
 )
 
-// parkAfter is how long a held connect waits in the goroutine of its handler before it
-// is parked: one that is over sooner, as under load, is cheaper that way. It is parked
-// at once where the last one on the same connection was held for longer. See restAfter
-// for connections between two requests.
-const parkAfter = 5 * time.Millisecond
-
-// line is a connection over HTTP that can be parked. The HTTP server lets go of it
+// Line is an HTTP connection that can be parked. The HTTP server lets go of it
 // because it reads what it takes for the end of the stream between two requests,
 // where that is not answered. It then gives all its buffers back and closes the
 // line, which does not close the connection but has it rest until there is
 // something to read; from there it comes back in a new goroutine.
 //
-// While a held connect is parked (see poll) the line swallows what the HTTP server
-// writes as the answer, and is not read before the real one has been written. What
-// the HTTP server has read beyond that request stays in its buffer: it keeps its
-// goroutine, which waits.
-type line struct {
+// While it is taken (see [Line.Take]) the line swallows what the HTTP server writes as
+// the answer, and is not read before the real one has been written. What the HTTP
+// server has read beyond that request stays in its buffer: it keeps its goroutine,
+// which waits.
+type Line struct {
 	// fixed after construction
 	net.Conn // the connection itself
 	gate     *gate
@@ -38,7 +30,7 @@ type line struct {
 	idle    bool      // between two requests, and nothing of the next has been read
 	clean   bool      // all answers to former requests had left when this one began
 	swallow bool      // what is written is not
-	handed  bool      // a poll was parked since it was accepted or came back
+	handed  bool      // was taken since it was accepted or came back
 	pausing bool      // the last pause between two requests was long: it rests at once
 	until   time.Time // the deadline that the HTTP server has set for the next request
 	ahead   *ahead    // what has been read ahead; nil: nothing
@@ -46,23 +38,23 @@ type line struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	parked  *park.Conn    // made when it is needed
-	poll    *poll         // is parked, and its answer has not been written
-	patient bool          // the last poll that was held was held for long
+	parked  *Conn         // made when it is needed
+	held    Held          // has taken it, and the answer has not been written
+	patient bool          // whoever took it last waited for long
 	letGo   bool          // the HTTP server was told to let go, and will close
 	away    bool          // the HTTP server has let go
-	behind  chan struct{} // closed when the poll is answered; nil: nobody waits
+	behind  chan struct{} // closed when what is held is answered; nil: nobody waits
 	waits   bool          // for the next request, in a pause that can be interrupted
 	waited  uint32        // counts these pauses
 
 	// guarded by the lot
 	in         *lineList
-	prev, next *line
+	prev, next *Line
 	since      time.Time
 }
 
 // enter notes what the HTTP server does with the line.
-func (c *line) enter(state fasthttp.ConnState) {
+func (c *Line) enter(state fasthttp.ConnState) {
 	switch state {
 	case fasthttp.StateActive:
 		c.idle = false
@@ -72,12 +64,12 @@ func (c *line) enter(state fasthttp.ConnState) {
 	case fasthttp.StateIdle:
 		c.idle, c.clean = true, false
 	case fasthttp.StateHijacked:
-		c.gate.srv.lot.drop(c)
+		c.gate.lot.drop(c)
 	}
 }
 
 // SetReadDeadline is shortened while the line may come to rest.
-func (c *line) SetReadDeadline(t time.Time) error {
+func (c *Line) SetReadDeadline(t time.Time) error {
 	if c.first || c.idle {
 		c.until = t
 		return nil
@@ -87,7 +79,7 @@ func (c *line) SetReadDeadline(t time.Time) error {
 
 // Read reads. Where the next request would begin it waits only for a moment, if the
 // line can rest.
-func (c *line) Read(p []byte) (int, error) {
+func (c *Line) Read(p []byte) (int, error) {
 	if c.ahead != nil {
 		return c.takeAhead(p), nil
 	}
@@ -102,7 +94,7 @@ func (c *line) Read(p []byte) (int, error) {
 }
 
 // beginning reads the beginning of the next request.
-func (c *line) beginning(p []byte) (int, error) {
+func (c *Line) beginning(p []byte) (int, error) {
 	parked, held := c.restable()
 	switch {
 	case held:
@@ -116,7 +108,7 @@ func (c *line) beginning(p []byte) (int, error) {
 	if back := c.first && c.turn != nil; !back && !c.pausing {
 		c.turn.pass()
 		c.Conn.SetReadDeadline(c.until)
-		n, err, over := c.pause(p)
+		n, over, err := c.pause(p)
 		if !over {
 			return c.began(n), err
 		}
@@ -126,7 +118,7 @@ func (c *line) beginning(p []byte) (int, error) {
 		}
 	}
 	n, err := parked.TryRead(p)
-	if errors.Is(err, park.ErrAgain) {
+	if errors.Is(err, ErrAgain) {
 		c.mu.Lock()
 		c.letGo = true
 		c.mu.Unlock()
@@ -137,29 +129,29 @@ func (c *line) beginning(p []byte) (int, error) {
 }
 
 // began notes that a request begins, of which n bytes have been read.
-func (c *line) began(n int) int {
+func (c *Line) began(n int) int {
 	if n > 0 {
 		c.first, c.idle, c.clean = false, false, true
 	}
 	return n
 }
 
-// restable returns what the line can be parked with, or nil. When a poll is parked on
-// it (held) the HTTP server is to let go now.
-func (c *line) restable() (parked *park.Conn, held bool) {
+// restable returns what the line can be parked with, or nil. When it is taken (held)
+// the HTTP server is to let go now.
+func (c *Line) restable() (parked *Conn, held bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.parked == nil {
-		if parked, ok := c.gate.srv.watch.Conn(c.Conn); ok {
+		if parked, ok := c.gate.lot.set.Conn(c.Conn); ok {
 			c.parked = parked
 		}
 	}
-	c.letGo = c.poll != nil
+	c.letGo = c.held != nil
 	return c.parked, c.letGo
 }
 
-// Write writes, unless the answer has been left to a parked poll.
-func (c *line) Write(p []byte) (int, error) {
+// Write writes, unless the line is taken and the answer left to another.
+func (c *Line) Write(p []byte) (int, error) {
 	if c.swallow {
 		return len(p), nil
 	}
@@ -168,12 +160,12 @@ func (c *line) Write(p []byte) (int, error) {
 }
 
 // Close is called by the HTTP server when it lets go, and when it closes.
-func (c *line) Close() error {
+func (c *Line) Close() error {
 	c.mu.Lock()
 	switch {
-	case c.poll != nil:
+	case c.held != nil:
 		c.away = true
-		c.parked.Arm(park.Hangup, c)
+		c.parked.Arm(Hangup, c)
 		c.mu.Unlock()
 		return nil
 	case c.letGo:
@@ -183,51 +175,53 @@ func (c *line) Close() error {
 		return nil
 	}
 	c.mu.Unlock()
-	return c.shut()
+	c.shut()
+	return nil
 }
 
-// shut closes the connection itself. More than once is harmless.
-func (c *line) shut() error {
-	c.gate.srv.lot.drop(c)
+// shut closes the connection itself. More than once is harmless, and how it ends is
+// of no interest.
+func (c *Line) shut() {
+	c.gate.lot.drop(c)
 	c.mu.Lock()
 	parked := c.parked
 	c.mu.Unlock()
 	if parked != nil {
 		parked.Disarm()
 	}
-	return c.Conn.Close()
+	_ = c.Conn.Close()
 }
 
 // rest waits for the next request; the HTTP server has let go.
-func (c *line) rest() {
-	if !c.gate.srv.lot.rest(c, time.Now()) {
+func (c *Line) rest() {
+	if !c.gate.lot.rest(c, time.Now()) {
 		c.shut()
 		return
 	}
-	c.parked.Arm(park.Readable, c)
+	c.parked.Arm(Readable, c)
 }
 
-// Woken is called by the set in which the line is parked: the client of a held
-// connect has gone, or a line that rests can be read.
-func (c *line) Woken(e park.Events) {
+// Woken is called by the set in which the line is parked: the client of a request that
+// is held has gone, or a line that rests can be read.
+func (c *Line) Woken(e Events) {
 	c.mu.Lock()
-	p := c.poll
+	h := c.held
 	c.mu.Unlock()
 	switch {
-	case p != nil:
-		if e&park.Hangup != 0 {
-			p.session.release(&p.hold, releaseHangup)
+	case h != nil:
+		if e&Hangup != 0 {
+			h.HungUp()
 		}
 	default:
-		if rested, ok := c.gate.srv.lot.wake(c, time.Now()); ok {
+		if rested, ok := c.gate.lot.wake(c, time.Now()); ok {
 			c.pausing = rested >= restAfter
-			c.gate.srv.shift.serve(c)
+			c.gate.lot.shift.serve(c)
 		}
 	}
 }
 
 // serve gives the line back to the HTTP server, after it has rested.
-func (c *line) serve() {
+func (c *Line) serve() {
 	c.mu.Lock()
 	c.away, c.letGo = false, false
 	c.mu.Unlock()
@@ -237,41 +231,5 @@ func (c *line) serve() {
 	_ = c.gate.http.ServeConn(c) // says how the connection ended
 }
 
-// answered notes that the answer to the parked poll has been written, or never will
-// be; with last the connection is closed then.
-func (c *line) answered(last bool) {
-	c.mu.Lock()
-	c.patient = time.Since(c.poll.began) >= parkAfter
-	c.poll = nil
-	away := c.away
-	if c.behind != nil {
-		close(c.behind)
-		c.behind = nil
-	}
-	c.mu.Unlock()
-	switch {
-	case last:
-		c.shut()
-	case away:
-		c.rest()
-	}
-}
-
-// awaitAnswer holds up a request that was sent right behind one whose poll is parked.
-func (c *line) awaitAnswer() {
-	c.mu.Lock()
-	if c.poll == nil {
-		c.mu.Unlock()
-		return
-	}
-	answered := make(chan struct{})
-	c.behind = answered
-	c.parked.Arm(park.Hangup, c)
-	c.mu.Unlock()
-	c.turn.pass()
-	<-answered
-	c.parked.Disarm()
-}
-
 // UnsafeConn is the connection itself, for who takes it over.
-func (c *line) UnsafeConn() net.Conn { return c.Conn }
+func (c *Line) UnsafeConn() net.Conn { return c.Conn }
