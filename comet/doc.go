@@ -180,8 +180,8 @@
 // while they run. [Server.Run] is the sweeper; it starts the watch for hang-ups, and
 // ends it. A connect that is held for more than a few milliseconds, and
 // a connection that is idle between two requests, have no goroutine and no buffer:
-// they are parked (see line.go), and the set tells when the client hangs up or sends
-// something. A held connect is then answered by the flusher, and what its client does
+// they are parked (parked.go, on internal/park), whose set tells when the client hangs
+// up or sends something. A held connect is then answered by the flusher, and what its client does
 // not take at once by a goroutine, which has the write timeout; a connection that
 // comes back is served by a goroutine, of which a few begin at a time. Where
 // connections cannot be parked, and for requests that were sent right behind one that
@@ -204,15 +204,12 @@
 //	session  (its state and queue)
 //	socket   (its replies, and the states of its reader and its writer)
 //
-//	line     (a connection over HTTP: which poll is parked on it, and who has it)
-//	pauses   (those that wait for their next request in a goroutine)
-//
 // A local session has one below its session's, and the extras of a session (attributes,
 // remote calls), the registrations and the lists of callbacks have leaves. No callback
 // is called under any of them.
 //
-// The locks of the registry, the browsers, the parking set, the flusher, the lot (the connections
-// that are parked) and the shift (those that come back) are leaves. The cloud is
+// The locks of the registry, the browsers and the flusher are leaves, and so are, seen
+// from here, those of internal/park: it calls the comet under none. The cloud is
 // called under none but interest's; so [Cloud].Interest must neither Deliver nor end
 // ordinary sessions, and may do everything else. Nothing is written to a connection
 // under a lock.

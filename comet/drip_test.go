@@ -18,7 +18,9 @@ func TestDrip(t *testing.T) {
 		for _, rested := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				f := startTCP(t, func(c *Config) { c.ReadTimeout = 400 * time.Millisecond })
+				// It is the time for the first byte, too: with little more than the pause
+				// after which a connection rests, a busy machine would never see it rest.
+				f := startTCP(t, func(c *Config) { c.ReadTimeout = 2 * time.Second })
 				conn, r := f.raw()
 				if rested {
 					f.waitResting(1)

@@ -1,10 +1,33 @@
 // Package park is for connections that wait: held polls, idle keep-alive
-// connections, WebSockets on which nothing happens. A [Set] waits for all of them at
-// once, in one goroutine and no thread of its own; a parked connection costs no
-// goroutine and no buffer. Besides, it notices the clients that go away meanwhile,
-// which an HTTP server busy with a request does not.
+// connections, WebSockets on which nothing happens. A parked connection costs no
+// goroutine and no buffer. The package knows nothing of what is said on them. It has
+// two halves:
 //
-// # What is guaranteed
+//   - A [Set] waits for all connections at once, in one goroutine and no thread of its
+//     own. A [Conn] is armed for what is to happen to it, and read and written without
+//     waiting. [Set.Watch] notices clients that go away while a goroutine waits, which
+//     an HTTP server busy with a request does not.
+//   - A [Lot] has the HTTP connections of fasthttp servers wait in a Set. A [Line] is
+//     one of them: it rests between two requests, and a handler can take it for a
+//     request that waits ([Line.Take]), to be answered later by whoever knows the
+//     answer ([Line.TryWrite], [Line.Answered]).
+//
+// # The way of a line
+//
+//	accepted ─▶ served ◀──────────────────────────┐
+//	              │  ▲                            │
+//	              │  └─ next request ◀─ pause     │ shift: a few begin at a time
+//	              │                      │ 200 ms │
+//	              │ Take (after 5 ms)    ▼        │
+//	              └────▶ held ────────▶ rests ────┘ readable
+//	                        Answered
+//
+// The files follow it: gate.go (accepted), line.go (served, rests), ahead.go (reading
+// without a large buffer), pauses.go (between two requests, at first), take.go (held
+// and answered), shift.go (those that come back), lot.go and list.go (which lines rest,
+// or are busy; the end).
+//
+// # What a Set guarantees
 //
 //   - [New] starts nothing. [Set.Run] is one goroutine, from which every
 //     [Waker] is called, one after the other: a Waker must not wait. There are two
@@ -34,9 +57,43 @@
 //     as little as Arm and Disarm. Calls from several goroutines are safe, but
 //     who gets which bytes, and in which order they leave, is the caller's affair.
 //
-// A Set has one lock, under which nobody is called, so all may be called under any
-// lock of the caller.
-//
 // Only Linux is served. Elsewhere Conn refuses and Watch notices nothing: that a
-// client has gone shows when its answer is written.
+// client has gone shows when its answer is written. No line is parked there, nor
+// before the Set runs; handlers wait in their goroutines.
+//
+// # What a Lot guarantees
+//
+//   - A client cannot tell a line that was parked from one that was not, if who took it
+//     answers as the handler would have: requests are answered in their order, also
+//     those sent right behind one that is held, whose goroutine waits.
+//   - [Held].HungUp is called while the request is held and its client is gone; not
+//     after Answered, but for a call that is running then. It answers nothing by itself.
+//   - A line that has rested for the IdleTimeout of its server is closed by the next
+//     [Lot.Sweep], and one that rests by [Lot.Close]; those that are held are their
+//     takers' to answer, or closed by [Lot.Abort].
+//   - A hijacked line is not the lot's any more.
+//
+// # Goroutines
+//
+// [New] and [NewLot] start none. [Set.Run] is one. A Lot has a goroutine for each line
+// that has come back and is served (2 for each processor begin at a time, unless they
+// wait; [Lot.Wait] waits for them). [Line.Finish] waits in that of its caller (Abort
+// ends it, or the time that it has). Two timers interrupt pauses
+// and hurry the shift, only while there is somebody to. The others are the HTTP
+// server's: for new lines, until they rest for the first time.
+//
+// # Locks
+//
+// In this order, where more than one is held; nothing is written or read under any:
+//
+//	lot     (which lines rest or are busy)
+//	line    (who has it)
+//	pauses  (those that wait for their next request in a goroutine)
+//	set     (what is armed), a leaf
+//
+//	shift   (those that come back), a leaf
+//
+// [Held].Since is called under the line's lock, HungUp and Park under none. Nobody is
+// called under that of a Set, so all of its methods may be called under any lock of the
+// caller.
 package park

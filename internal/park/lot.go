@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// Lot keeps the HTTP connections of one program that are parked, and those that may
-// be: its listeners' (see [Lot.Listener]).
+// Lot keeps the HTTP connections of one program that are parked, and those that are
+// busy without their HTTP server knowing: that are taken or being answered, or that
+// came back from resting. Lines that have never been here are the HTTP server's own
+// affair.
 type Lot struct {
 	// fixed after construction
 	set *Set
@@ -22,9 +24,6 @@ type Lot struct {
 	busy    lineList      // ours, and not resting
 	empty   chan struct{} // closed when, while closing, nothing is here any more
 }
-
-// A line is in neither list while it is the HTTP server's own affair: until it rests
-// or is taken for the first time.
 
 // NewLot makes a Lot whose connections wait in the set. It starts nothing: lines are
 // parked while the set's Run runs, and who runs that also calls Sweep now and then, and

@@ -24,7 +24,7 @@ type Held interface {
 	// HungUp is called when the client has gone, or the set's Run ends. The line still
 	// has to be answered. It is called in the set's goroutine, and must not wait.
 	HungUp()
-	// Since is when it began to wait.
+	// Since is when it began to wait. It is called under a lock: a plain value.
 	Since() time.Time
 }
 
