@@ -215,7 +215,9 @@ func (c *Line) Woken(e Events) {
 	default:
 		if rested, ok := c.gate.lot.wake(c, time.Now()); ok {
 			c.pausing = rested >= restAfter
-			c.gate.lot.shift.serve(c)
+			if !c.gate.lot.shift.serve(c) {
+				c.shut()
+			}
 		}
 	}
 }

@@ -146,8 +146,9 @@ func (l *Lot) Abort() {
 }
 
 // Wait waits, after the channel of Close has been closed, for the goroutines that
-// serve lines which have come back from resting.
-func (l *Lot) Wait() { l.shift.workers.Wait() }
+// serve lines which have come back from resting. One that comes back in that moment,
+// after Abort, is closed.
+func (l *Lot) Wait() { l.shift.wait() }
 
 // Counts is how many lines there are of some kinds.
 type Counts struct {

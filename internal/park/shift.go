@@ -14,15 +14,15 @@ import (
 //
 // The lock is a leaf.
 type shift struct {
-	workers sync.WaitGroup
-
 	mu sync.Mutex
 	// guarded by mu
 	queue   []*Line // those from head on wait for their turn
 	head    int
 	running int // goroutines that have not come to wait for anything
 	late    *time.Timer
-	timing  bool // late runs
+	timing  bool          // late runs
+	workers int           // goroutines
+	ended   chan struct{} // closed when the last of them ends, and no more begin; nil: not yet
 }
 
 // shiftPatience is how long lines wait for their turn while those whose turn it is
@@ -34,10 +34,13 @@ const queueKeep = 16 << 10
 
 func shiftSize() int { return 2 * runtime.GOMAXPROCS(0) }
 
-// serve has a line served.
-func (w *shift) serve(c *Line) {
+// serve has a line served; false means that the end has come.
+func (w *shift) serve(c *Line) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ended != nil {
+		return false
+	}
 	if w.head > 0 && len(w.queue) == cap(w.queue) && w.head >= len(w.queue)/2 {
 		n := copy(w.queue, w.queue[w.head:])
 		clear(w.queue[n:])
@@ -46,7 +49,7 @@ func (w *shift) serve(c *Line) {
 	w.queue = append(w.queue, c)
 	if w.running < shiftSize() {
 		w.beginLocked()
-		return
+		return true
 	}
 	if !w.timing {
 		w.timing = true
@@ -56,11 +59,34 @@ func (w *shift) serve(c *Line) {
 			w.late.Reset(shiftPatience)
 		}
 	}
+	return true
 }
 
 func (w *shift) beginLocked() {
 	w.running++
-	w.workers.Go(w.work)
+	w.workers++
+	go w.work()
+}
+
+// wait is the end: no line is served any more that is not so already or waits for its
+// turn, and these are waited for. To be called once.
+func (w *shift) wait() {
+	w.mu.Lock()
+	w.ended = make(chan struct{})
+	if w.workers == 0 {
+		close(w.ended)
+	}
+	w.mu.Unlock()
+	<-w.ended
+}
+
+// leave is the end of a goroutine. None is left only when no line waits for its turn.
+func (w *shift) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.workers--; w.workers == 0 && w.ended != nil {
+		close(w.ended)
+	}
 }
 
 // hurry lets others begin when those whose turn it is take long.
@@ -78,6 +104,7 @@ func (w *shift) hurry() {
 
 // work serves one line after the other, until there are no more, or one has waited.
 func (w *shift) work() {
+	defer w.leave()
 	t := &turn{shift: w}
 	for {
 		c := w.next()
