@@ -1,4 +1,4 @@
-package comet
+package park
 
 import (
 	"net"
@@ -10,14 +10,15 @@ import (
 // Of the lines that come back at once only a few begin; one that comes to wait lets the
 // next begin.
 func TestShift(t *testing.T) {
-	s := testServer(t, patience)
-	g := &gate{srv: s, http: &fasthttp.Server{Handler: s.Handler, Logger: quiet{s.log}}}
+	g := &gate{lot: NewLot(New()), http: &fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}}
 	w := &shift{running: shiftSize(), timing: true} // others are at it, and are not late
 	const lines = 3
 	for range lines {
 		client, server := net.Pipe()
 		client.Close() // so that each is served quickly
-		w.serve(&line{Conn: server, gate: g})
+		if !w.serve(&Line{Conn: server, gate: g}) {
+			t.Fatal("not served")
+		}
 	}
 	state := func() (waiting, running int) {
 		w.mu.Lock()
@@ -28,9 +29,12 @@ func TestShift(t *testing.T) {
 		t.Fatalf("%d wait for their turn, %d run", waiting, running)
 	}
 	w.pass() // one of those that are at it waits for something
-	w.workers.Wait()
+	w.wait()
 	if waiting, running := state(); waiting != 0 || running != shiftSize()-1 {
 		t.Errorf("%d wait for their turn, %d run", waiting, running)
+	}
+	if w.serve(&Line{}) {
+		t.Error("served after the end")
 	}
 	for range shiftSize() - 1 {
 		w.pass() // with nobody waiting none begins
