@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/halleycomet/halley/e2e/internal/proc"
@@ -44,10 +45,15 @@ func (c *Cloud) Linked(comets ...*Comet) {
 		return nil
 	})
 	for _, w := range clients {
-		// Or a comet that drains would wait for it, since messages do.
-		if _, err := w.Disconnect(); err != nil {
-			c.tb.Errorf("disconnect: %v", err)
-		}
 		w.Close()
+		// This takes what waits, or a comet that drains would wait for the session. After
+		// a disconnect the connect that Close may leave under way would be counted as one
+		// of an unknown session.
+		last := wire.New(c.tb, w.URL)
+		body := fmt.Sprintf(`[{"channel":"/meta/unsubscribe","id":"1","clientId":%q,"subscription":"/probe/**"}]`, w.ClientID)
+		if _, err := last.Post(context.Background(), body); err != nil {
+			c.tb.Errorf("unsubscribe: %v", err)
+		}
+		last.Close()
 	}
 }
