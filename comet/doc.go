@@ -132,7 +132,9 @@
 //     also with another cookie, and may change between all transports: clients
 //     without a cookie jar would fail otherwise. On a WebSocket, a frame for another
 //     session moves the socket to it.
-//   - Over WebSocket the other replies of a frame do not wait for its connect.
+//   - Over WebSocket the other replies of a frame do not wait for its connect, and
+//     the reply to a held connect comes before that to a disconnect: CometD's
+//     JavaScript client does not close its socket otherwise.
 //   - A WebSocket may be opened on any path below Path; a binary message is
 //     refused rather than ignored; an older socket of a session is closed.
 //   - Origins are checked, the same host being the default; CORS is built in.
