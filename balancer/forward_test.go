@@ -215,10 +215,15 @@ func TestSilentCometReleasesPolls(t *testing.T) {
 	var held atomic.Int32
 	a := newFakeComet(t, "a", nil)
 	a.serve(holding(&a, &held))
-	b := run(t, quick(), gossipOf(a, newFakeComet(t, "b", ok)))
+	cfg := quick()
+	cfg.Rise = 1 << 30 // checks are answered, and shall not bring it back
+	b := run(t, cfg, gossipOf(a, newFakeComet(t, "b", ok)))
 	done := make(chan reply, 1)
-	go func() { done <- b.post(connect("1", a.clientID())).one(t) }()
-	b.until("held", func() bool { return held.Load() == 1 })
+	go func() {
+		defer close(done)
+		done <- b.post(connect("1", a.clientID())).one(t)
+	}()
+	b.until("held", func() bool { return b.comet(a).up.awaited() == 1 })
 	b.fleet.unreachable(b.comet(a), timeoutError{})
 	if r := <-done; r.Error != "402::session_unknown" || r.Advice == nil || r.Advice.Reconnect != "handshake" {
 		t.Errorf("%+v", r)
@@ -270,4 +275,11 @@ func TestMaxConns(t *testing.T) {
 	a.kill()
 	wg.Wait()
 	b.until("no connection is left", func() bool { return b.comet(a).up.conns() == 0 })
+}
+
+// awaited is how many answers of a comet are waited for.
+func (u *upstream) awaited() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.waiting)
 }
