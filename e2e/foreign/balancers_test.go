@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/halleycomet/halley/e2e/internal/cloud"
+	"github.com/halleycomet/halley/e2e/internal/cut"
 	"github.com/halleycomet/halley/e2e/internal/peer"
 	"github.com/halleycomet/halley/e2e/internal/proc"
 	"github.com/halleycomet/halley/e2e/internal/wire"
@@ -48,8 +49,11 @@ func another(t *testing.T, servers []*peer.Server, flags ...string) *cloud.Balan
 // Two balancers in front of one fleet share nothing and send the same browser to
 // the same server, by its cookie; one of them stops, and all go on by the other; it
 // comes back, and knows them.
-func TestTwoBalancersAgree(t *testing.T) {
-	servers := servers(t, 3)
+func TestTwoBalancersAgree(t *testing.T) { each(t, twoBalancersAgree) }
+
+func twoBalancersAgree(t *testing.T, kind string) {
+	t.Helper()
+	servers := servers(t, kind, 3)
 	b1, b2 := another(t, servers), another(t, servers)
 	before := counters(servers)
 	var all []session
@@ -90,5 +94,43 @@ func TestTwoBalancersAgree(t *testing.T) {
 	}
 	if made, _, unknown := tally(servers, before); made != 0 || unknown != 0 {
 		t.Errorf("by the balancer that came back: %d handshakes, %d answers 402", made, unknown)
+	}
+}
+
+// One address before two balancers, as a router or a floating address has it: one of them
+// is killed, and its clients go on by the other with the sessions that they have.
+func TestKilledBalancer(t *testing.T) { each(t, killedBalancer) }
+
+func killedBalancer(t *testing.T, kind string) {
+	t.Helper()
+	servers := servers(t, kind, 3)
+	b1, b2 := another(t, servers), another(t, servers)
+	before := counters(servers)
+	address := cut.New(t, b1.Listen)
+	all := clients(t, "http://"+address.Addr()+cloud.Path, "44", 6)
+	if kind == peer.JavaServer {
+		all = append(all, javaClients(t, "http://"+address.Addr()+cloud.Path, len(all), 2)...)
+	}
+	talk(t, all, "before")
+	address.Retarget(b2.Listen)
+	b1.Kill()
+	for i, c := range all {
+		channel, n := fmt.Sprintf("/self/%d", i), 0
+		proc.Until(t, proc.Patience, c.Name+" hears itself again", func() error {
+			c.Publish(channel, fmt.Sprintf(`"after %d"`, n), fmt.Sprintf("after %d", n))
+			n++
+			if c.Copies(channel, fmt.Sprintf(`"after %d"`, n-1)) == 0 && c.Copies(channel, `"after 0"`) == 0 {
+				return fmt.Errorf("not after %d messages", n)
+			}
+			return nil
+		})
+	}
+	for _, c := range all {
+		if n := c.Times("handshake"); n != 1 {
+			t.Errorf("%s made %d handshakes", c.Name, n)
+		}
+	}
+	if made, used, unknown := tally(servers, before); made != len(all) || used < 2 || unknown != 0 {
+		t.Errorf("%d handshakes by %d clients at %d servers, %d answers 402", made, len(all), used, unknown)
 	}
 }

@@ -7,15 +7,22 @@ import (
 	"testing"
 
 	"github.com/halleycomet/halley/e2e/internal/cloud"
+	"github.com/halleycomet/halley/e2e/internal/peer"
 	"github.com/halleycomet/halley/e2e/internal/wire"
 )
 
 // Sticky by cookie: the value that the balancer mints is the one that the fleet
 // adopts.
-func TestStickyByCookie(t *testing.T) {
-	servers, b := fleet(t, 3, cloud.NoChecks...)
+func TestStickyByCookie(t *testing.T) { each(t, stickyByCookie) }
+
+func stickyByCookie(t *testing.T, kind string) {
+	t.Helper()
+	servers, b := fleet(t, kind, 3, cloud.NoChecks...)
 	before := counters(servers)
 	all := clients(t, b.URL(), "30", 6)
+	if kind == peer.JavaServer {
+		all = append(all, javaClients(t, b.URL(), len(all), 2)...)
+	}
 	for r := range 5 {
 		talk(t, all, fmt.Sprint(r))
 	}
@@ -26,8 +33,11 @@ func TestStickyByCookie(t *testing.T) {
 }
 
 // The cookie is the key, not the address: a browser that moves keeps its session.
-func TestCookieGoesBeforeAddress(t *testing.T) {
-	servers, b := fleet(t, 3, cloud.NoChecks...)
+func TestCookieGoesBeforeAddress(t *testing.T) { each(t, cookieGoesBeforeAddress) }
+
+func cookieGoesBeforeAddress(t *testing.T, kind string) {
+	t.Helper()
+	servers, b := fleet(t, kind, 3, cloud.NoChecks...)
 	before := counters(servers)
 	const sessions = 6
 	for i := range sessions {
@@ -46,10 +56,13 @@ func TestCookieGoesBeforeAddress(t *testing.T) {
 }
 
 // With the cookie key off, the cookie that a client gets is the fleet's own.
-func TestFleetsOwnCookieIsLeftAlone(t *testing.T) {
-	_, b := fleet(t, 2, append([]string{"--keys", "ip"}, cloud.NoChecks...)...)
+func TestFleetsOwnCookieIsLeftAlone(t *testing.T) { each(t, fleetsOwnCookieIsLeftAlone) }
+
+func fleetsOwnCookieIsLeftAlone(t *testing.T, kind string) {
+	t.Helper()
+	_, b := fleet(t, kind, 2, append([]string{"--keys", "ip"}, cloud.NoChecks...)...)
 	_, own := handshake(t, wire.New(t, b.URL()))
-	if !regexp.MustCompile(`^BAYEUX_BROWSER=[0-9a-f]{40}$`).MatchString(own) {
+	if !regexp.MustCompile(`^BAYEUX_BROWSER=[0-9a-z]+$`).MatchString(own) { // ours have capitals
 		t.Errorf("the cookie is %s", own)
 	}
 }
@@ -70,8 +83,11 @@ func handshake(t *testing.T, w *wire.Client) (clientID, cookie string) {
 
 // Sticky by address with the cookie key off: the clients keep the fleet's own
 // cookie, which the balancer leaves alone.
-func TestStickyByAddress(t *testing.T) {
-	servers, b := fleet(t, 3, append([]string{"--keys", "ip"}, cloud.NoChecks...)...)
+func TestStickyByAddress(t *testing.T) { each(t, stickyByAddress) }
+
+func stickyByAddress(t *testing.T, kind string) {
+	t.Helper()
+	servers, b := fleet(t, kind, 3, append([]string{"--keys", "ip"}, cloud.NoChecks...)...)
 	before := counters(servers)
 	all := clients(t, b.URL(), "31", 12)
 	for r := range 5 {

@@ -1,5 +1,5 @@
-// Package foreign tests the balancer in front of a fleet that is not ours: three
-// cometd-nodejs-server processes that know nothing of it and of each other.
+// Package foreign tests the balancer in front of a fleet that is not ours: servers of
+// CometD in Java, or cometd-nodejs-server, that know nothing of it and of each other.
 package foreign
 
 import (
@@ -14,20 +14,28 @@ import (
 
 func TestMain(m *testing.M) { proc.Main(m) }
 
+// each runs a test in front of each kind of server.
+func each(t *testing.T, test func(t *testing.T, kind string)) {
+	t.Helper()
+	for _, kind := range []string{peer.NodeServer, peer.JavaServer} {
+		t.Run(kind, func(t *testing.T) { test(t, kind) })
+	}
+}
+
 // servers starts n servers.
-func servers(t *testing.T, n int) []*peer.Server {
+func servers(t *testing.T, kind string, n int) []*peer.Server {
 	t.Helper()
 	var all []*peer.Server
 	for i := range n {
-		all = append(all, peer.StartServer(t, fmt.Sprintf("fleet-%d", i+1), "127.0.0.1:0"))
+		all = append(all, peer.StartServer(t, kind, fmt.Sprintf("%s-%d", kind, i+1), "127.0.0.1:0"))
 	}
 	return all
 }
 
 // fleet starts n servers and a balancer in front of them.
-func fleet(t *testing.T, n int, flags ...string) ([]*peer.Server, *cloud.Balancer) {
+func fleet(t *testing.T, kind string, n int, flags ...string) ([]*peer.Server, *cloud.Balancer) {
 	t.Helper()
-	servers := servers(t, n)
+	servers := servers(t, kind, n)
 	var urls []string
 	for _, s := range servers {
 		urls = append(urls, s.URL)
@@ -65,20 +73,37 @@ func clients(t *testing.T, url, net string, n int) []*peer.Client {
 	t.Helper()
 	var all []*peer.Client
 	for i := range n {
-		c := peer.Start(t, peer.Options{
+		all = append(all, peer.Start(t, peer.Options{
 			Project:   []string{"node8", "node7"}[i%2],
 			Transport: peer.LongPolling,
 			URL:       url,
 			Local:     fmt.Sprintf("127.0.%s.%d", net, i+1),
-		})
-		c.Subscribe(fmt.Sprintf("/self/%d", i))
-		all = append(all, c)
+		}))
+	}
+	listen(all, 0)
+	return all
+}
+
+// javaClients starts CometD's clients in Java, which come after others.
+func javaClients(t *testing.T, url string, after, n int) []*peer.Client {
+	t.Helper()
+	var all []*peer.Client
+	for range n {
+		all = append(all, peer.Start(t, peer.Options{Project: "java-client", Transport: peer.LongPolling, URL: url}))
+	}
+	listen(all, after)
+	return all
+}
+
+// listen has each client listen to itself.
+func listen(all []*peer.Client, after int) {
+	for i, c := range all {
+		c.Subscribe(fmt.Sprintf("/self/%d", after+i))
 	}
 	for i, c := range all {
 		c.Connected(proc.Patience, 0)
-		c.Subscribed(proc.Patience, 0, fmt.Sprintf("/self/%d", i))
+		c.Subscribed(proc.Patience, 0, fmt.Sprintf("/self/%d", after+i))
 	}
-	return all
 }
 
 // talk lets every client publish to itself, which works only when all its requests

@@ -11,6 +11,8 @@ import (
 	"net/http/cookiejar"
 	"testing"
 	"time"
+
+	"github.com/halleycomet/halley/e2e/internal/peer"
 )
 
 // visitor is a browser of sorts: a cookie jar, and an address of its own.
@@ -37,7 +39,7 @@ func request(t *testing.T, method, url string, body []byte) *http.Request {
 
 // Everything beside the Bayeux path is the fleet's own, by the same stickiness.
 func TestOtherPagesAreServed(t *testing.T) {
-	servers, b := fleet(t, 3)
+	servers, b := fleet(t, peer.NodeServer, 3)
 	base := "http://" + b.Listen
 	seen := map[string]bool{}
 	for i := range 12 {
@@ -75,7 +77,7 @@ func TestOtherPagesAreServed(t *testing.T) {
 
 // Bodies of any size go through, both ways, whatever the method.
 func TestBodiesAreStreamed(t *testing.T) {
-	_, b := fleet(t, 2)
+	_, b := fleet(t, peer.NodeServer, 2)
 	big := make([]byte, 8<<20)
 	rand.New(rand.NewSource(1)).Read(big)
 	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {

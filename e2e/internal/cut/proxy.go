@@ -9,11 +9,11 @@ import (
 // Proxy passes connections on to one address.
 type Proxy struct {
 	// Fixed after start.
-	ln     net.Listener
-	target string
-	wg     sync.WaitGroup
+	ln net.Listener
+	wg sync.WaitGroup
 
 	mu       sync.Mutex
+	target   string         // guarded by mu
 	pairs    map[*pair]bool // guarded by mu
 	up, down direction      // guarded by mu
 	last     *direction     // guarded by mu
@@ -51,6 +51,13 @@ func New(tb testing.TB, target string) *Proxy {
 
 // Addr is where clients go instead.
 func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+
+// Retarget passes new connections on to another address from now on.
+func (p *Proxy) Retarget(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
 
 // FromComet filters, from now on and until the next cut, what the comet says on all connections.
 func (p *Proxy) FromComet(f Filter) { p.set(&p.down, f) }
@@ -115,7 +122,10 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		comet, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		comet, err := net.Dial("tcp", target)
 		if err != nil {
 			client.Close()
 			continue

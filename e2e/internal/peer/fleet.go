@@ -3,12 +3,19 @@ package peer
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/halleycomet/halley/e2e/internal/proc"
 )
 
-// Server is one cometd-nodejs-server of a foreign fleet.
+// The servers of which a foreign fleet may consist.
+const (
+	NodeServer = "fleet"       // cometd-nodejs-server
+	JavaServer = "java-server" // CometD's own
+)
+
+// Server is one server of a foreign fleet.
 type Server struct {
 	*proc.Process
 	events
@@ -24,16 +31,19 @@ type Counters struct {
 	Unknown    int
 }
 
-// StartServer starts one on a free port, or on the given address.
-func StartServer(tb testing.TB, name, listen string) *Server {
+// StartServer starts one of the given kind on a free port, or on the given address.
+func StartServer(tb testing.TB, kind, name, listen string, args ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb}
-	s.Process = proc.Start(tb, proc.Spec{
-		Name: name, Path: "node", Dir: dir(tb, "fleet"), OnLine: s.line,
-		Args: []string{"server.js", "--name", name, "--listen", listen},
-	})
+	spec := proc.Spec{Name: name, Path: "node", Dir: dir(tb, kind), OnLine: s.line, Args: []string{"server.js"}}
+	if kind == JavaServer {
+		spec.Path, spec.Args = "java", []string{"-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar", "target/java-server.jar"}
+	}
+	spec.Args = append(append(spec.Args, "--name", name, "--listen", listen), args...)
+	s.Process = proc.Start(tb, spec)
 	s.strict(tb, name)
-	s.URL = s.await(tb, proc.Patience, 0, name+" listens", func(e Event) bool { return e.Event == "ready" }).URL
+	url := s.await(tb, proc.Patience, 0, name+" listens", func(e Event) bool { return e.Event == "ready" }).URL
+	s.URL = strings.TrimSuffix(url, "/cometd")
 	return s
 }
 

@@ -1,8 +1,15 @@
 package halley;
 
+import jakarta.servlet.http.HttpServlet;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.cometd.bayeux.server.BayeuxServer;
+import org.cometd.bayeux.server.ServerMessage;
+import org.cometd.bayeux.server.ServerSession;
 import org.cometd.server.BayeuxServerImpl;
 import org.cometd.server.http.JSONHttpTransport;
 import org.cometd.server.http.jakarta.CometDServlet;
@@ -16,10 +23,46 @@ import org.eclipse.jetty.websocket.server.WebSocketUpgradeHandler;
 /**
  * CometD 8 by itself, unchanged and embedded in Jetty, at {@code /cometd}.
  *
- * <p>Options: {@code --listen HOST:PORT} (port 0 takes a free one), {@code --timeout MS}. It prints one line of
- * JSON when it listens, and stops when stdin ends.</p>
+ * <p>Options: {@code --listen HOST:PORT} (port 0 takes a free one), {@code --timeout MS}, {@code --name NAME},
+ * {@code --trust true} (trustClientSession). It prints one line of JSON when it listens, and stops when stdin
+ * ends. {@code /hello} says its name, and {@code /counters} what it has seen.</p>
  */
 public final class Server {
+    /** What the server has seen, as tests ask for it. Nothing of what it does depends on this. */
+    private static final class Counters extends HttpServlet implements BayeuxServer.Extension, BayeuxServer.SessionListener {
+        private final String name;
+        private final AtomicInteger handshakes = new AtomicInteger();
+        private final AtomicInteger unknown = new AtomicInteger();
+
+        Counters(String name) {
+            this.name = name;
+        }
+
+        @Override
+        public void sessionAdded(ServerSession session, ServerMessage message) {
+            handshakes.incrementAndGet();
+        }
+
+        @Override
+        public boolean sendMeta(ServerSession session, ServerMessage.Mutable message) {
+            Object error = message.get("error");
+            if (error != null && error.toString().startsWith("402")) {
+                unknown.incrementAndGet();
+            }
+            return true;
+        }
+
+        @Override
+        protected void doGet(HttpServletRequest request, HttpServletResponse response) throws IOException {
+            if (request.getServletPath().equals("/hello")) {
+                response.getWriter().print("hello from " + name + "\n");
+                return;
+            }
+            response.setContentType("application/json");
+            response.getWriter().print("{\"name\":\"" + name + "\",\"handshakes\":" + handshakes + ",\"unknown\":" + unknown + "}");
+        }
+    }
+
     public static void main(String[] args) throws Exception {
         Map<String, String> options = new HashMap<>();
         for (int i = 0; i + 1 < args.length; i += 2) {
@@ -44,12 +87,18 @@ public final class Server {
         bayeux.setOption(BayeuxServerImpl.TRANSPORTS_OPTION,
             JettyWebSocketTransport.class.getName() + "," + JSONHttpTransport.class.getName());
         bayeux.setOption("timeout", options.getOrDefault("timeout", "20000"));
+        bayeux.setOption("trustClientSession", options.getOrDefault("trust", "false"));
         bayeux.setOption("ws.cometdURLMapping", "/cometd/*");
+        Counters counters = new Counters(options.getOrDefault("name", "cometd"));
+        bayeux.addExtension(counters);
+        bayeux.addListener(counters);
         context.setAttribute(BayeuxServer.ATTRIBUTE, bayeux);
         ServletHolder cometd = new ServletHolder(CometDServlet.class);
         cometd.setAsyncSupported(true);
         cometd.setInitOrder(1);
         context.addServlet(cometd, "/cometd/*");
+        context.addServlet(new ServletHolder(counters), "/counters");
+        context.addServlet(new ServletHolder(counters), "/hello");
 
         server.start();
         System.out.println("{\"event\":\"ready\",\"url\":\"http://" + connector.getHost() + ":" + connector.getLocalPort() + "/cometd\"}");
