@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/e2e/internal/wire"
 )
 
 // Comet is a running cmd/comet.
@@ -48,3 +49,12 @@ func (c *Cloud) Comets(n int) []*Comet {
 
 // URL is the comet's own Bayeux URL.
 func (m *Comet) URL() string { return "http://" + m.Listen + Path }
+
+// Holds tells whether the comet has a session.
+func (m *Comet) Holds(clientID string) bool {
+	w := wire.New(m.cloud.tb, m.URL())
+	defer w.Close()
+	w.ClientID = clientID
+	reply, err := w.Publish("/probe", "1")
+	return err == nil && reply.Successful
+}
