@@ -38,7 +38,9 @@ type comet struct {
 	wake   chan struct{}         // buffer 1: check now
 
 	// Guarded by fleet.mu.
+	cond    condition
 	health  health
+	drains  []cause   // why it is to be left; empty when it is not
 	since   time.Time // of the state
 	why     cause     // of the state
 	forget  context.CancelFunc
@@ -72,14 +74,11 @@ func (c *comet) is(s State) bool { return State(c.state.Load()) == s }
 func (c *comet) State() State { return State(c.state.Load()) }
 
 // lives reports whether requests of sessions that the comet has may be sent to it.
-// One that was not checked yet is given the benefit of the doubt.
-func (c *comet) lives() bool {
-	switch c.State() {
-	case Unknown, Healthy, Leaving:
-		return true
-	}
-	return false
-}
+func (c *comet) lives() bool { return c.State().lives() }
+
+// takesNew reports whether new sessions go to the comet, whatever the others are like.
+// When none does, others get them (State.openness).
+func (c *comet) takesNew() bool { return c.is(Healthy) }
 
 // living is the comet that this one has become, itself as a rule.
 func (c *comet) living() *comet {

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,6 +162,10 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 	u.name = name
 	c := newComet(u, urlTag, tag, started)
 	c.since, c.why = time.Now(), causeFound
+	if f.drained[name] {
+		c.drains = append(c.drains, causeAdmin)
+		c.cond.draining = true
+	}
 	old := f.predecessor(c)
 	f.comets[c.key()] = c
 	f.dirty = true
@@ -168,6 +173,9 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 		f.inherit(c, old)
 	} else {
 		c.up, c.tunnels, c.load = newUpstream(u.addr, f.cfg), newTunnelSet(), &load{}
+	}
+	if c.state.Store(uint32(c.cond.state())); c.is(Draining) {
+		f.drains = append(f.drains, departing{c, c.drains[0]})
 	}
 	f.log.Info("comet found", zap.String("comet", c.name), zap.String("addr", c.addr), zap.String("tag", string(tag)))
 	return c
@@ -190,17 +198,23 @@ func (f *fleet) predecessor(c *comet) *comet {
 // ends old without a word to its clients. The caller holds mu.
 func (f *fleet) inherit(c, old *comet) {
 	c.up, c.tunnels, c.load = old.up, old.tunnels, old.load
-	if s := old.State(); !old.gossips || s == Healthy {
-		c.state.Store(uint32(s))
+	if !old.gossips || old.cond.base == Healthy {
+		c.cond.base, c.cond.full = old.cond.base, old.cond.full
 		c.checked = old.checked
 		c.since = old.since
 	}
 	if !old.gossips {
 		c.health = old.health
+		if slices.Contains(old.drains, causeAdmin) && !c.cond.draining {
+			f.drained[c.name] = true // the name under which it was drained is no more
+			delete(f.drained, old.name)
+			c.drains, c.cond.draining = append(c.drains, causeAdmin), true
+		}
 		c.lost.Store(old.lost.Load())
 		c.downAt.Store(old.downAt.Load())
 	}
 	old.heir.Store(c)
+	old.cond = old.cond.next(eventGone)
 	old.state.Store(uint32(Gone))
 	old.since, old.why = time.Now(), causeInherited
 	f.bury(old)
@@ -222,6 +236,7 @@ func (f *fleet) remember(n *node, why cause) {
 	c := newComet(u, urlTag, sticky.Tag(n.Tag), n.Started)
 	c.load = &load{}
 	c.since, c.why = time.Now(), why
+	c.cond = c.cond.next(eventGone)
 	c.state.Store(uint32(Gone))
 	f.bury(c)
 	f.dirty = true
@@ -231,18 +246,8 @@ func (f *fleet) remember(n *node, why cause) {
 // mu.
 func (f *fleet) heard(c *comet, n *node) {
 	c.load.heard(int64(n.Load))
-	goodbye, why := n.State == cluster.Leaving, causeGoodbye
-	if !n.newest {
-		goodbye, why = true, causeSuperseded
-	}
-	if goodbye != c.health.goodbye {
-		c.health.goodbye = goodbye
-		if goodbye {
-			f.transition(c, eventGoodbye, why)
-		} else {
-			f.transition(c, eventBack, causeBack)
-		}
-	}
+	f.setDraining(c, causeSuperseded, !n.newest)
+	f.setDraining(c, causeGoodbye, n.State == cluster.Leaving)
 	if givenUp := n.State == cluster.Failed; givenUp != c.health.givenUp {
 		c.health.givenUp = givenUp
 		c.checkNow()

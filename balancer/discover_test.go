@@ -52,7 +52,7 @@ func TestGoodbye(t *testing.T) {
 		b, g := synced(t, at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
 		a := b.comet("a:80")
 		g.says(at("a", "a", 1, cluster.Leaving), at("b", "b", 2, cluster.Up))
-		b.want("a:80", Leaving)
+		b.want("a:80", Draining)
 		for range 50 {
 			if d := b.fleet.route(&request{handshake: true}); d.comet == a {
 				t.Fatal("a new session on a comet that leaves")
@@ -66,7 +66,7 @@ func TestGoodbye(t *testing.T) {
 		b.want("a:80", Down)
 		b.answers("a:80")
 		b.after(time.Second)
-		b.want("a:80", Leaving) // it answers again, and has not taken its goodbye back
+		b.want("a:80", Draining) // it answers again, and has not taken its goodbye back
 
 		g.says(at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
 		b.want("a:80", Healthy)
@@ -115,7 +115,7 @@ func TestRestartElsewhere(t *testing.T) {
 		b, g := synced(t, at("a", "a1", 1, cluster.Up))
 		b.silent("a1:80")
 		g.says(at("a", "a1", 1, cluster.Up), at("a", "a2", 2, cluster.Up))
-		b.want("a1:80", Leaving)
+		b.want("a1:80", Draining)
 		b.want("a2:80", Healthy)
 		if d := b.fleet.route(&request{handshake: true, cookie: sticky.NewCookie(sticky.NameTag("a"))}); d.comet != b.comet("a2:80") {
 			t.Errorf("handshake: %+v", d)

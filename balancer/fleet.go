@@ -33,6 +33,10 @@ type fleet struct {
 	options routeOptions
 	check   func(context.Context, *comet) (checkResult, error)
 	onDown  func(*comet) // see newFleet
+	// onDrain is called, without locks, when a comet that lives begins to drain, and
+	// when one that drains is back from being down. The cause is why it does. It is
+	// set before run, if at all.
+	onDrain func(*comet, cause)
 
 	// Safe for any goroutine.
 	snap atomic.Pointer[snapshot]
@@ -43,11 +47,13 @@ type fleet struct {
 	graves  []*comet          // those that are, oldest first
 	synced  bool              // the gossip is known, or there is none
 	ready   bool
-	served  bool          // a comet is healthy
-	revived time.Time     // when one became so while no other was
-	change  chan struct{} // closed, and replaced, when anything changes
-	dirty   bool          // something has changed since the last publish
-	downs   []*comet      // for onDown, once mu is free
+	served  bool            // a comet gets new sessions
+	revived time.Time       // when one began to while no other did
+	change  chan struct{}   // closed, and replaced, when anything changes
+	dirty   bool            // something has changed since the last publish
+	downs   []*comet        // for onDown, once mu is free
+	drains  []departing     // for onDrain, likewise
+	drained map[string]bool // names of those that the admin drains, also before they are known
 }
 
 // newFleet builds the fleet of a validated configuration. onDown is called, without
@@ -66,6 +72,7 @@ func newFleet(cfg *Config, members Members, m *metrics, onDown func(*comet)) (*f
 		check:   newChecker(cfg).check,
 		onDown:  onDown,
 		comets:  make(map[string]*comet),
+		drained: make(map[string]bool),
 		synced:  members == nil,
 		change:  make(chan struct{}),
 	}
@@ -124,7 +131,14 @@ func (f *fleet) answered(c *comet) {
 	}
 }
 
-// update runs do under the lock, then publishes what it changed and calls onDown.
+// departing is a comet that begins to drain, and why.
+type departing struct {
+	comet *comet
+	why   cause
+}
+
+// update runs do under the lock, then publishes what it changed and calls onDown and
+// onDrain.
 func (f *fleet) update(do func()) {
 	f.mu.Lock()
 	do()
@@ -132,19 +146,26 @@ func (f *fleet) update(do func()) {
 		f.dirty = false
 		f.publish()
 	}
-	downs := f.downs
-	f.downs = nil
+	downs, drains := f.downs, f.drains
+	f.downs, f.drains = nil, nil
 	f.mu.Unlock()
 	for _, c := range downs {
 		f.onDown(c)
+	}
+	for _, d := range drains {
+		if f.onDrain != nil {
+			f.onDrain(d.comet, d.why)
+		}
 	}
 }
 
 // transition moves a comet by an event and remembers what follows from it. The
 // caller holds mu.
 func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
-	from := c.State()
-	to := next(from, e)
+	before := c.cond
+	c.cond = before.next(e)
+	c.health.entered(before.base, c.cond.base)
+	from, to := before.state(), c.cond.state()
 	if to == from {
 		return
 	}
@@ -156,9 +177,11 @@ func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
 		}
 		f.downs = append(f.downs, c)
 	}
+	if to == Draining {
+		f.drains = append(f.drains, departing{c, c.drains[0]})
+	}
 	c.state.Store(uint32(to))
 	c.since, c.why = now, why
-	c.health.fails, c.health.oks = 0, 0
 	f.dirty = true
 	level := zap.InfoLevel
 	if to == Down {
@@ -202,7 +225,7 @@ func (f *fleet) publish() {
 	}
 	f.ready = f.ready || f.synced && !slices.ContainsFunc(s.comets, func(c *comet) bool { return !c.checked })
 	s.ready = f.ready
-	served := s.healthy() > 0
+	served := s.takers() > 0
 	if served && !f.served {
 		f.revived = time.Now()
 	}

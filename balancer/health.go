@@ -28,22 +28,31 @@ const (
 
 // health is what is remembered of a comet's checks and of what the gossip says.
 type health struct {
-	fails, oks int  // in a row, in this state
-	goodbye    bool // the gossip says that it is leaving, or another has its name
+	fails, oks int  // checks in a row
 	givenUp    bool // the gossip holds it for dead
 }
 
-// judge takes the result of a check of a comet in state s into account. When
+// entered is told that the comet's base state changes. What counts towards the end of
+// one state does not count towards that of the next, but for failures: the check that
+// brought a comet under suspicion is the first of those that bring it down.
+func (h *health) entered(from, to State) {
+	if from == to {
+		return
+	}
+	h.oks = 0
+	if to != Suspect {
+		h.fails = 0
+	}
+}
+
+// judge takes the result of a check of a comet with base state s into account. When
 // happens is set, that is what follows.
 func (h *health) judge(s State, r checkResult, fall, rise int) (e event, why cause, happens bool) {
 	if r == checkOK {
 		h.fails = 0
 		h.oks++
-		if s == Down && h.oks < rise {
+		if (s == Down || s == Suspect) && h.oks < rise {
 			return 0, "", false
-		}
-		if h.goodbye {
-			return eventAnswersLeaving, causeAnswers, true
 		}
 		return eventAnswers, causeAnswers, true
 	}
@@ -57,7 +66,7 @@ func (h *health) judge(s State, r checkResult, fall, rise int) (e event, why cau
 	case s == Unknown, h.fails >= fall:
 		return eventFails, causeSilent, true
 	}
-	return 0, "", false
+	return eventDoubt, causeCheck, true
 }
 
 // watch checks a comet until ctx ends: at once, then at intervals, or when woken.
@@ -90,17 +99,18 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 		if !c.checked {
 			c.checked, f.dirty = true, true
 		}
-		// A success that began before the comet went down proves nothing.
-		if result == checkOK && c.is(Down) && began.Before(c.since) {
+		// A success that began before the comet was in doubt proves nothing.
+		if result == checkOK && (c.is(Down) || c.is(Suspect)) && began.Before(c.since) {
 			pause = f.cfg.RecheckInterval
 			return
 		}
-		if e, why, happens := c.health.judge(c.State(), result, f.cfg.Fall, f.cfg.Rise); happens {
+		if e, why, happens := c.health.judge(c.cond.base, result, f.cfg.Fall, f.cfg.Rise); happens {
 			f.transition(c, e, why, zap.Error(err))
 		}
 		// One that the gossip has given up comes back as another incarnation, if at
 		// all, and the gossip will say so: there is no hurry.
-		if (result != checkOK || c.is(Down)) && !(c.is(Down) && c.health.givenUp) {
+		doubted := c.cond.base == Down || c.cond.base == Suspect
+		if (result != checkOK || doubted) && !(c.is(Down) && c.health.givenUp) {
 			pause = f.cfg.RecheckInterval
 		}
 	})

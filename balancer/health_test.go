@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/halleycomet/halley/internal/sticky"
 )
 
 func TestJudge(t *testing.T) {
@@ -20,7 +22,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"first success", health{}, Unknown, checkOK, eventAnswers, causeAnswers, true, health{oks: 1}},
 		{"first failure", health{}, Unknown, checkFailed, eventFails, causeSilent, true, health{fails: 1}},
-		{"one failure", health{oks: 9}, Healthy, checkFailed, 0, "", false, health{fails: 1}},
+		{"one failure", health{oks: 9}, Healthy, checkFailed, eventDoubt, causeCheck, true, health{fails: 1}},
 		{"two failures", health{fails: 1}, Healthy, checkFailed, eventFails, causeSilent, true, health{fails: 2}},
 		{"a success between", health{fails: 1}, Healthy, checkOK, eventAnswers, causeAnswers, true, health{oks: 1}},
 		{"refused", health{}, Healthy, checkRefused, eventFails, causeRefused, true, health{fails: 1}},
@@ -28,9 +30,10 @@ func TestJudge(t *testing.T) {
 		{"given up, and answers", health{givenUp: true}, Healthy, checkOK, eventAnswers, causeAnswers, true, health{oks: 1, givenUp: true}},
 		{"down, one success of three", health{}, Down, checkOK, 0, "", false, health{oks: 1}},
 		{"down, three successes", health{oks: 2}, Down, checkOK, eventAnswers, causeAnswers, true, health{oks: 3}},
-		{"leaving, answers", health{goodbye: true}, Leaving, checkOK, eventAnswersLeaving, causeAnswers, true, health{oks: 1, goodbye: true}},
-		{"leaving, was down", health{goodbye: true, oks: 2}, Down, checkOK, eventAnswersLeaving, causeAnswers, true, health{oks: 3, goodbye: true}},
-		{"leaving, two failures", health{goodbye: true, fails: 1}, Leaving, checkFailed, eventFails, causeSilent, true, health{fails: 2, goodbye: true}},
+		{"suspect, one success of three", health{fails: 1}, Suspect, checkOK, 0, "", false, health{oks: 1}},
+		{"suspect, three successes", health{oks: 2}, Suspect, checkOK, eventAnswers, causeAnswers, true, health{oks: 3}},
+		{"suspect, a failure between", health{oks: 2}, Suspect, checkFailed, eventDoubt, causeCheck, true, health{fails: 1}},
+		{"suspect, the second failure", health{fails: 1}, Suspect, checkFailed, eventFails, causeSilent, true, health{fails: 2}},
 	} {
 		h := c.before
 		e, why, happens := h.judge(c.state, c.result, 2, 3)
@@ -67,14 +70,32 @@ func TestSilentComet(t *testing.T) {
 	})
 }
 
-// One check that fails among others that succeed changes nothing.
+// While one check that fails among others that succeed is in question, new sessions go
+// elsewhere, and nobody who is there notices anything.
 func TestHiccup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, nil, "http://a")
+		b := newBench(t, nil, "http://a", "http://b")
 		b.run()
+		a := b.comet("a:80")
 		b.fails("a:80", errors.New("500"))
 		for n := b.asked("a:80"); b.asked("a:80") == n; {
 			b.after(10 * time.Millisecond)
+		}
+		b.want("a:80", Suspect)
+		if a.why != causeCheck {
+			t.Errorf("reason %q", a.why)
+		}
+		cookie := sticky.NewCookie(a.nameTag)
+		for n := range 50 {
+			if d := b.fleet.route(&request{handshake: true, ip: testIP(n), cookie: cookie}); d.comet == a {
+				t.Fatal("a new session on a comet under suspicion")
+			}
+		}
+		if d := b.fleet.route(&request{cookie: cookie}); d.comet != a {
+			t.Errorf("its session: %+v", d)
+		}
+		if d := b.fleet.route(&request{upgrade: true, cookie: cookie}); d.comet != a {
+			t.Errorf("a WebSocket of its session: %+v", d)
 		}
 		b.answers("a:80")
 		b.after(5 * time.Second)

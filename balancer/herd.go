@@ -17,7 +17,7 @@ const (
 // While no comet is healthy it is the interval to come back later: a handshake at once
 // would only wait, and be sent away.
 func (b *Balancer) handshakeInterval(owner *comet) time.Duration {
-	if b.fleet.snapshot().healthy() == 0 {
+	if b.fleet.snapshot().takers() == 0 {
 		return b.retryInterval()
 	}
 	return b.fleet.herdInterval(owner)
@@ -35,7 +35,7 @@ func (f *fleet) herdInterval(c *comet) time.Duration {
 	if s.revived.After(began) {
 		began = s.revived
 	}
-	rate := f.cfg.HandshakeRate * max(1, s.healthy())
+	rate := f.cfg.HandshakeRate * max(1, s.takers())
 	return herdInterval(c.lost.Load(), rate, time.Since(began), rand.Float64())
 }
 

@@ -21,7 +21,7 @@ func (b *Balancer) place(rq *exchange) decision {
 	for {
 		changed := b.fleet.changed()
 		d := b.fleet.route(&rq.request)
-		if d.comet != nil || d.owner != nil && (!rq.out.held || b.fleet.snapshot().healthy() > 0) {
+		if d.comet != nil || d.owner != nil && (!rq.out.held || b.fleet.snapshot().takers() > 0) {
 			return d
 		}
 		if rq.holdUntil.IsZero() {

@@ -22,10 +22,10 @@ const (
 	ReasonPlacedLoad Reason = "placed_load"
 	// ReasonPlacedIP: a new session, by the client's address.
 	ReasonPlacedIP Reason = "placed_ip"
-	// ReasonRepinned: a handshake whose comet is down, leaving or not known was moved,
+	// ReasonRepinned: a handshake whose comet is down, draining or not known was moved,
 	// and its cookie with it.
 	ReasonRepinned Reason = "repinned"
-	// ReasonRehomed: an upgrade whose comet is down or leaving goes where the next
+	// ReasonRehomed: an upgrade whose comet is down or draining goes where the next
 	// handshake of its browser will be moved to.
 	ReasonRehomed Reason = "rehomed"
 	// ReasonOwnerDown: the comet of the session is known and down; the balancer answers.

@@ -45,7 +45,7 @@ func pinnable(s *snapshot, k Keys) bool {
 		return false
 	}
 	for _, c := range s.comets {
-		if !c.gossips && c.is(Healthy) {
+		if !c.gossips && c.State().openness() > 0 {
 			return false
 		}
 	}
@@ -79,29 +79,33 @@ func placeReason(r *request, byLoad bool) Reason {
 	return ReasonIP
 }
 
-// lessLoaded draws two of the comets that take new sessions and chooses the one with
-// fewer of them. Two draws are nearly as even as a look at all, and do not send
+// lessLoaded draws two of the comets that are most open to new sessions and chooses the
+// one with fewer of them. Two draws are nearly as even as a look at all, and do not send
 // everybody to the one comet that has just come.
 func lessLoaded(comets []*comet, choose func(int) int) *comet {
-	healthy := make([]*comet, 0, 16)
+	open := make([]*comet, 0, 16)
+	most := 1
 	for _, c := range comets {
-		if c.is(Healthy) {
-			healthy = append(healthy, c)
+		switch o := c.State().openness(); {
+		case o > most:
+			open, most = append(open[:0], c), o
+		case o == most:
+			open = append(open, c)
 		}
 	}
-	n := len(healthy)
+	n := len(open)
 	switch n {
 	case 0:
 		return nil
 	case 1:
-		return healthy[0]
+		return open[0]
 	}
 	i, j := choose(n), choose(n-1)
 	if j >= i {
 		j++
 	}
-	if healthy[j].load.sessions() < healthy[i].load.sessions() {
+	if open[j].load.sessions() < open[i].load.sessions() {
 		i = j
 	}
-	return healthy[i]
+	return open[i]
 }

@@ -25,7 +25,7 @@ func TestPlacePrefersLessLoaded(t *testing.T) {
 // Alike comets are drawn evenly, and those that take nobody never.
 func TestPlaceDrawsAll(t *testing.T) {
 	cs := gossiping(5)
-	cs[2].state.Store(uint32(Leaving))
+	cs[2].state.Store(uint32(Draining))
 	count := map[*comet]int{}
 	choose := testOptions(3).choose
 	for range 4000 {

@@ -4,17 +4,22 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// rendezvous chooses among the comets that take new sessions the one that scores
-// highest for a key, and nil when there are none. The score depends on the key and
+// rendezvous chooses among the comets that are most open to new sessions the one that
+// scores highest for a key, and nil when none is. The score depends on the key and
 // the comet's name alone, so all balancers choose the same whatever order they know
 // the comets in, and when the list changes only those keys move whose comet went, or
 // which a new comet wins.
 func rendezvous(comets []*comet, key uint64) *comet {
 	var best *comet
 	var high uint64
+	most := 1
 	for _, c := range comets {
-		if !c.is(Healthy) {
+		open := c.State().openness()
+		if open < most {
 			continue
+		}
+		if open > most {
+			best, most = nil, open
 		}
 		if s := mix(c.hash ^ key); best == nil || s > high || s == high && c.name < best.name {
 			best, high = c, s

@@ -22,7 +22,7 @@ func owners(cs []*comet) []string {
 func TestRendezvousMovesOnlyTheLost(t *testing.T) {
 	cs := gossiping(5)
 	before := owners(cs)
-	for _, s := range []State{Down, Leaving, Unknown} {
+	for _, s := range []State{Down, Draining, Unknown} {
 		cs[3].state.Store(uint32(s))
 		moved, lost := 0, 0
 		for i, now := range owners(cs) {

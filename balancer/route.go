@@ -108,7 +108,7 @@ func routeByCookie(r *request, s *snapshot, tag sticky.Tag, random string) (deci
 	c := s.byNameTag[tag]
 	fresh := r.handshake || r.upgrade && r.kind == kindBayeux // may begin a session
 	switch {
-	case c != nil && fresh && (c.is(Healthy) || c.is(Unknown)),
+	case c != nil && fresh && r.mayBegin(c, s),
 		c != nil && !fresh && c.lives():
 		return decision{comet: c, reason: pick(r, ReasonCookie, ReasonPageCookie)}, true
 	case c != nil && !fresh && r.kind == kindBayeux:
@@ -129,6 +129,19 @@ func routeByCookie(r *request, s *snapshot, tag sticky.Tag, random string) (deci
 		d.requestCookie = d.setCookie
 	}
 	return d, true
+}
+
+// mayBegin reports whether a handshake or an upgrade that names c stays there. A comet
+// that is suspect or full keeps its sessions, and an upgrade may be of one; a handshake
+// goes where there is less doubt.
+func (r *request) mayBegin(c *comet, s *snapshot) bool {
+	switch c.State() {
+	case Healthy, Unknown:
+		return true
+	case Suspect, Full:
+		return !r.handshake || !s.opener(c)
+	}
+	return false
 }
 
 // owned is the decision for a request of a session that c has, or had.

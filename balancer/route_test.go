@@ -43,7 +43,7 @@ func TestRoute(t *testing.T) {
 		by      string
 	}{
 		{name: "clientId", request: request{clientID: id}, state: Healthy, want: want{to: first, reason: ReasonClientID}},
-		{name: "clientId, comet leaving", request: request{clientID: id}, state: Leaving, want: want{to: first, reason: ReasonClientID}},
+		{name: "clientId, comet draining", request: request{clientID: id}, state: Draining, want: want{to: first, reason: ReasonClientID}},
 		{name: "clientId, comet not checked yet", request: request{clientID: id}, state: Unknown, want: want{to: first, reason: ReasonClientID}},
 		{name: "clientId, comet down", request: request{clientID: id}, state: Down, want: want{owner: true, reason: ReasonOwnerDown}},
 		{name: "clientId, comet gone", request: request{clientID: id}, state: Gone, want: want{owner: true, reason: ReasonOwnerDown}},
@@ -60,7 +60,7 @@ func TestRoute(t *testing.T) {
 
 		{name: "cookie", pinned: true, state: Healthy, want: want{to: first, reason: ReasonCookie}},
 		{name: "cookie, listed", pinned: true, listed: true, state: Healthy, want: want{to: first, reason: ReasonCookie}},
-		{name: "cookie, comet leaving", pinned: true, state: Leaving, want: want{to: first, reason: ReasonCookie}},
+		{name: "cookie, comet draining", pinned: true, state: Draining, want: want{to: first, reason: ReasonCookie}},
 		{name: "cookie, comet down", pinned: true, state: Down, want: want{owner: true, reason: ReasonOwnerDown}},
 		{name: "cookie, comet gone", pinned: true, state: Gone, want: want{owner: true, reason: ReasonOwnerDown}},
 		{name: "cookie, key off", pinned: true, state: Healthy,
@@ -94,7 +94,7 @@ func TestRoute(t *testing.T) {
 			options: func(o *routeOptions) { o.place = PlaceIP }, want: want{to: first, reason: ReasonCookie}},
 		{name: "handshake, with the clientId of its last session", request: request{handshake: true, clientID: id}, state: Down, by: any,
 			want: want{to: someone, reason: ReasonPlacedLoad, set: true}},
-		{name: "handshake, pinned, comet leaving", request: request{handshake: true}, pinned: true, state: Leaving,
+		{name: "handshake, pinned, comet draining", request: request{handshake: true}, pinned: true, state: Draining,
 			want: want{to: byRandom, reason: ReasonRepinned, set: true, sameRandom: true}},
 		{name: "handshake, pinned, comet down", request: request{handshake: true}, pinned: true, state: Down,
 			want: want{to: byRandom, reason: ReasonRepinned, set: true, sameRandom: true}},
@@ -118,14 +118,14 @@ func TestRoute(t *testing.T) {
 			want: want{to: byIP, reason: ReasonPlacedIP}},
 		{name: "upgrade, pinned", request: request{upgrade: true}, pinned: true, state: Healthy, want: want{to: first, reason: ReasonCookie}},
 		{name: "upgrade, pinned, comet down", request: request{upgrade: true}, pinned: true, state: Down, want: want{to: byRandom, reason: ReasonRehomed}},
-		{name: "upgrade, pinned, comet leaving", request: request{upgrade: true}, pinned: true, state: Leaving, want: want{to: byRandom, reason: ReasonRehomed}},
+		{name: "upgrade, pinned, comet draining", request: request{upgrade: true}, pinned: true, state: Draining, want: want{to: byRandom, reason: ReasonRehomed}},
 
 		{name: "page", request: request{kind: kindPage}, state: Healthy, want: want{to: byIP, reason: ReasonPageIP}},
 		{name: "page, its socket", request: request{kind: kindPage, upgrade: true}, state: Healthy, want: want{to: byIP, reason: ReasonPageIP}},
 		{name: "page, ip key off", request: request{kind: kindPage}, state: Healthy,
 			options: func(o *routeOptions) { o.keys.IP = false }, by: any, want: want{to: someone, reason: ReasonPageNoKey}},
 		{name: "page, pinned", request: request{kind: kindPage}, pinned: true, state: Healthy, want: want{to: first, reason: ReasonPageCookie}},
-		{name: "page, pinned, comet leaving", request: request{kind: kindPage}, pinned: true, state: Leaving, want: want{to: first, reason: ReasonPageCookie}},
+		{name: "page, pinned, comet draining", request: request{kind: kindPage}, pinned: true, state: Draining, want: want{to: first, reason: ReasonPageCookie}},
 		{name: "page, pinned, comet down", request: request{kind: kindPage}, pinned: true, state: Down, want: want{to: byRandom, reason: ReasonPageRehomed}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func checkCookies(t *testing.T, d decision, set, sameRandom bool) {
 func TestRouteNoComet(t *testing.T) {
 	cs := gossiping(2)
 	cs[0].state.Store(uint32(Down))
-	cs[1].state.Store(uint32(Leaving))
+	cs[1].state.Store(uint32(Draining))
 	s := testSnapshot(cs...)
 	pinned := sticky.Repin(cs[0].nameTag, testRandom)
 	for _, c := range []struct {
@@ -331,7 +331,7 @@ func FuzzRoute(f *testing.F) {
 	f.Fuzz(func(t *testing.T, clientID, cookie string, bits uint8) {
 		cs := gossiping(3)
 		cs[0].state.Store(uint32(Down))
-		cs[1].state.Store(uint32(Leaving))
+		cs[1].state.Store(uint32(Draining))
 		r := &request{
 			clientID: clientID, cookie: cookie, ip: testIP(int(bits)),
 			handshake: bits&1 != 0, upgrade: bits&2 != 0, eventSource: bits&4 != 0,

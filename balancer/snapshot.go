@@ -16,7 +16,7 @@ type snapshot struct {
 	// comets are those that are there, in any state but Gone, ordered by name.
 	comets []*comet
 
-	// revived is when a comet became healthy while no other was.
+	// revived is when a comet began to get new sessions while no other did.
 	revived time.Time
 
 	// byTag finds an incarnation, the last ones that are gone included.
@@ -27,13 +27,28 @@ type snapshot struct {
 	byNameTag map[sticky.Tag]*comet
 }
 
-// healthy counts the comets that take new sessions.
-func (s *snapshot) healthy() int {
-	n := 0
+// takers counts the comets that get new sessions: the healthy ones, and while there
+// are none the next best.
+func (s *snapshot) takers() int {
+	n, most := 0, 1
 	for _, c := range s.comets {
-		if c.is(Healthy) {
+		switch o := c.State().openness(); {
+		case o > most:
+			n, most = 1, o
+		case o == most:
 			n++
 		}
 	}
 	return n
+}
+
+// opener reports whether a comet is more open to new sessions than c.
+func (s *snapshot) opener(c *comet) bool {
+	mine := c.State().openness()
+	for _, other := range s.comets {
+		if other.State().openness() > mine {
+			return true
+		}
+	}
+	return false
 }
