@@ -145,7 +145,7 @@ func TestDrainingCometLosesOnlyTheMove(t *testing.T) {
 	publisher := wire.New(t, stays.URL())
 	publisher.MustHandshake()
 	stop, published := make(chan struct{}), make(chan int, 1)
-	go func() { published <- publishNumbers(t, publisher, channel, rate, stop) }()
+	go func() { published <- publishNumbers(t, publisher, channel, 0, rate, stop) }()
 	proc.Until(t, proc.Patience, "messages flow", func() error {
 		if !all(clients, func(n *numbered) bool { return n.count() > 20 }) {
 			return errors.New("not to all")
@@ -200,8 +200,8 @@ func TestDrainingCometLosesOnlyTheMove(t *testing.T) {
 	t.Logf("the comet was gone after %v", took.Round(time.Millisecond))
 }
 
-// publishNumbers publishes 1, 2, 3 and so on until stop, and one more.
-func publishNumbers(t *testing.T, p *wire.Client, channel string, rate int, stop <-chan struct{}) (last int) {
+// publishNumbers publishes the numbers after last until stop, and one more.
+func publishNumbers(t *testing.T, p *wire.Client, channel string, last, rate int, stop <-chan struct{}) int {
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	for ended := false; ; {
