@@ -1,7 +1,7 @@
 // Package park is for connections that wait: held polls, idle keep-alive
 // connections, WebSockets on which nothing happens. A parked connection costs no
 // goroutine and no buffer. The package knows nothing of what is said on them. It has
-// two halves:
+// three parts:
 //
 //   - A [Set] waits for all connections at once, in one goroutine and no thread of its
 //     own. A [Conn] is armed for what is to happen to it, and read and written without
@@ -11,6 +11,9 @@
 //     one of them: it rests between two requests, and a handler can take it for a
 //     request that waits ([Line.Take]), to be answered later by whoever knows the
 //     answer ([Line.TryWrite], [Line.Answered]).
+//   - [Loops] serve sockets without the Go runtime: a [Sock] is a bare descriptor, read,
+//     written and dialled without waiting in the goroutine of its [Loop]. For what is
+//     to cost as little as it can: short requests that pass through, tunnels, polls.
 //
 // # The way of a line
 //
@@ -73,9 +76,23 @@
 //     takers' to answer, or closed by [Lot.Abort].
 //   - A hijacked line is not the lot's any more.
 //
+// # What a Loop guarantees
+//
+//   - Everything about its sockets happens in one goroutine: handlers, deadlines, and
+//     calls left by [Loop.Post]. No lock is held then, and no other goroutine may touch
+//     a [Sock].
+//   - The system is told of a socket once, when it comes, and reports edges: what a
+//     handler leaves unread is not reported again until more comes.
+//   - A handler is called for nothing rather than not at all; never for a socket that it
+//     has closed or released, be it earlier in the same batch of events.
+//   - The loop waits in the poller of the Go runtime and takes no thread of its own. One
+//     that is never out of work gives others a turn each millisecond.
+//   - When Run ends every handler is told Hangup and Ended, what is still open is closed,
+//     and calls that were taken by Post have been made.
+//
 // # Goroutines
 //
-// [New] and [NewLot] start none. [Set.Run] is one. A Lot has a goroutine for each line
+// [New], [NewLot] and [NewLoops] start none. [Loops.Run] has one for each loop. [Set.Run] is one. A Lot has a goroutine for each line
 // that has come back and is served (2 for each processor begin at a time, unless they
 // wait; [Lot.Wait] waits for them). [Line.Finish] waits in that of its caller (Abort
 // ends it, or the time that it has). Two timers interrupt pauses
@@ -92,6 +109,7 @@
 //	set     (what is armed), a leaf
 //
 //	shift   (those that come back), a leaf
+//	posts   (calls left for a loop), a leaf
 //
 // [Held].Since is called under the line's lock, HungUp and Park under none. Nobody is
 // called under that of a Set, so all of its methods may be called under any lock of the

@@ -17,6 +17,8 @@ const (
 	// Ended goes with Hangup when Run has ended and nothing is known about the
 	// connection. It cannot be armed.
 	Ended
+	// Expired: the deadline that a socket of a Loop had has passed. It comes alone.
+	Expired
 )
 
 // Waker is told what has happened to a connection that was armed. Woken must not
