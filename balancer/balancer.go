@@ -33,7 +33,6 @@ type Balancer struct {
 	watch    *park.Set     // the clients whose requests wait
 	stopping chan struct{} // closed by stop
 	stopOnce sync.Once
-	stopTime time.Duration // how long requests under way have to end
 
 	// Safe for any goroutine.
 	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
@@ -59,7 +58,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(), origins: policy, proxies: trusted,
-		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), stopping: make(chan struct{}), stopTime: defaultStopTime,
+		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(&b.cfg, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
@@ -140,9 +139,6 @@ func (b *Balancer) tidy(ctx context.Context) {
 }
 
 const (
-	// defaultStopTime is how long requests under way have when the balancer stops,
-	// until their connections are closed.
-	defaultStopTime = 5 * time.Second
 	// silentTime is how long a connection on which nothing came yet has for it.
 	silentTime = 100 * time.Millisecond
 	// closeTime is how long closed connections have to be noticed.
@@ -152,8 +148,8 @@ const (
 // Serve answers the requests that come by ln until ctx ends. Then it stops in order:
 // no connection is accepted any more, held polls are answered (their sessions live,
 // the clients come back by another balancer, or by this one when it is back), the
-// WebSockets are closed with 1001, and what is under way has 5 s to end. A balancer
-// serves once.
+// WebSockets are closed with 1001, one after the other, and what is under way has
+// [Config.StopTime] to end. A balancer serves once.
 func (b *Balancer) Serve(ctx context.Context, ln net.Listener) error {
 	return b.ServeHandler(ctx, ln, b.Handler)
 }
@@ -201,14 +197,16 @@ func (b *Balancer) stop() {
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.release()
 	}
-	b.tunnels.closeAll(endStopping)
-	ctx, cancel := context.WithTimeout(context.Background(), b.stopTime)
+	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.StopTime)
 	defer cancel()
+	var closing sync.WaitGroup
+	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), b.cfg.StopTime)) })
 	silent := time.AfterFunc(silentTime, func() { b.clients.close(silentClient) })
 	defer silent.Stop()
 	if err := b.server.ShutdownWithContext(ctx); err != nil {
 		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()))
 	}
+	closing.Wait()
 	b.tunnels.closeAll(endStopping) // those that were on their way
 	b.waitForClients(ctx)
 	b.clients.close(anyClient)
@@ -218,6 +216,16 @@ func (b *Balancer) stop() {
 	ctx, cancel = context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	b.waitForClients(ctx)
+}
+
+// stopPause is the shortest time between the ends of two tunnels, on average, that is
+// worth the waiting: 100 clients a second are a burden for nobody.
+const stopPause = 10 * time.Millisecond
+
+// stopWindow is the time over which n tunnels are closed when the balancer stops. The
+// last ones have the rest of the stop time to end in order.
+func stopWindow(n int, stopTime time.Duration) time.Duration {
+	return min(time.Duration(n)*stopPause, max(stopTime-linger, stopTime/2))
 }
 
 // waitForClients waits until no connection of a client is left, or ctx ends.

@@ -124,8 +124,9 @@ func TestStopDoesNotWaitForever(t *testing.T) {
 	var slow atomic.Int32
 	a := newFakeComet(t, "a", nil)
 	a.serve(func(w http.ResponseWriter, r *http.Request) { slow.Add(1); <-a.dead })
-	b := listing(t, quick(), a)
-	b.stopTime = 100 * time.Millisecond
+	cfg := quick()
+	cfg.StopTime = 100 * time.Millisecond
+	b := listing(t, cfg, a)
 	done := make(chan error)
 	go func() {
 		_, err := b.do(http.MethodPost, "/cometd", publish("p", "x"))
@@ -150,8 +151,9 @@ func TestStopCutsStreams(t *testing.T) {
 			<-r.Context().Done()
 			close(ended)
 		})
-		b := listing(t, quick(), a)
-		b.stopTime = 100 * time.Millisecond
+		cfg := quick()
+		cfg.StopTime = 100 * time.Millisecond
+		b := listing(t, cfg, a)
 		conn := b.connection()
 		fmt.Fprintf(conn, "GET /events HTTP/%s\r\nHost: h\r\n\r\n", version)
 		got := ""

@@ -91,6 +91,11 @@ type Config struct {
 	// time that the others need at this rate. Default 500.
 	HandshakeRate int
 
+	// StopTime is how long requests under way have to end when the balancer stops.
+	// Its WebSockets are closed spread over it, so that their clients do not come back
+	// all at once. Default 5 s.
+	StopTime time.Duration
+
 	// Limits bound what a request may cost and how long it may take.
 	Limits Limits
 
@@ -111,6 +116,7 @@ func DefaultConfig() Config {
 		Fall:            2,
 		Rise:            1,
 		HandshakeRate:   500,
+		StopTime:        5 * time.Second,
 		Limits:          DefaultLimits(),
 		Log:             zap.NewNop(),
 	}
@@ -161,6 +167,7 @@ func (c *Config) Validate() error {
 		{"check-interval", c.CheckInterval},
 		{"recheck-interval", c.RecheckInterval},
 		{"check-timeout", c.CheckTimeout},
+		{"stop-time", c.StopTime},
 	} {
 		if d.value <= 0 {
 			bad(d.setting, "%v is not above zero", d.value)

@@ -43,10 +43,13 @@
 //	an upgrade, and no comet    after Limits.Hold: accepted, its first message answered
 //	                            likewise, closed with 1013
 //	its WebSocket's comet goes  closed with 1012, plainly within a frame
+//	it drains                   likewise, but only between two frames, spread over the
+//	                            time that the drain has
 //	it takes nothing            WebSocket closed after Limits.WriteTimeout, as is one
 //	                            whose comet takes nothing (1012)
-//	the balancer stops          WebSockets closed with 1001; held polls answered with
-//	                            success and advice retry: the session lives on
+//	the balancer stops          WebSockets closed with 1001, spread over Config.StopTime;
+//	                            held polls answered with success and advice retry: the
+//	                            session lives on
 //	anything a comet answers    that, whatever its status
 //	another path                the comet's answer; 502, 503 (Retry-After) or 504 in
 //	                            plain text where there is none

@@ -319,8 +319,9 @@ func TestTalkIsCutShort(t *testing.T) {
 			b.alone(a)
 		})
 		t.Run(name+", the balancer stops", func(t *testing.T) {
-			b, _, c, reads := begin(t, quick())
-			b.stopTime = 50 * time.Millisecond
+			cfg := quick()
+			cfg.StopTime = 50 * time.Millisecond
+			b, _, c, reads := begin(t, cfg)
 			b.stop()
 			if err := <-reads; err == nil {
 				t.Error("the comet took it for a whole")

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -29,6 +28,7 @@ type tunnel struct {
 
 	// Safe for any goroutine.
 	why    atomic.Uint32 // the tunnelEnd for which shut was called; endNone while it was not
+	wish   atomic.Uint32 // the tunnelEnd for which ask was called
 	ending atomic.Int32  // directions that have ended
 
 	// Owned by the goroutine from comet to client.
@@ -54,6 +54,32 @@ func (t *tunnel) shut(why tunnelEnd) {
 
 // isShut tells whether shut was called, and why.
 func (t *tunnel) isShut() tunnelEnd { return tunnelEnd(t.why.Load()) }
+
+// ask ends the tunnel as soon as a close frame may stand where the stream is. Until
+// then it passes on what comes.
+func (t *tunnel) ask(why tunnelEnd) {
+	if t.wish.CompareAndSwap(uint32(endNone), uint32(why)) {
+		t.comet.SetReadDeadline(past) // wakes toClient, which knows where the stream is
+	}
+}
+
+// asked tells whether ask was called, and why.
+func (t *tunnel) asked() tunnelEnd { return tunnelEnd(t.wish.Load()) }
+
+// obliged is called when the comet was waited for in vain: it tells whether the tunnel
+// goes on all the same, because it was asked to end and is within a frame.
+func (t *tunnel) obliged() bool {
+	why := t.asked()
+	if why == endNone || t.isShut() != endNone {
+		return false
+	}
+	if t.frames.between() {
+		t.shut(why)
+		return false
+	}
+	t.comet.SetReadDeadline(time.Time{})
+	return t.isShut() == endNone // shut may have come just before
+}
 
 // write passes p on. A side that takes nothing of it for the limit is stuck, and the
 // tunnel ends; whatever it takes gives it new time. The limit is looked at in quarters,
@@ -90,6 +116,9 @@ func (t *tunnel) toClient(answer, frames []byte, comet *source) {
 	}
 	for err == nil {
 		c, rerr := comet.next()
+		if errors.Is(rerr, os.ErrDeadlineExceeded) && t.obliged() {
+			continue
+		}
 		if rerr != nil {
 			break
 		}
@@ -97,6 +126,9 @@ func (t *tunnel) toClient(answer, frames []byte, comet *source) {
 			t.frames.feed(c.bytes())
 		}
 		c.free()
+		if why := t.asked(); why != endNone && t.frames.between() {
+			t.shut(why)
+		}
 		if t.isShut() != endNone {
 			break
 		}
@@ -113,9 +145,28 @@ func (t *tunnel) toClient(answer, frames []byte, comet *source) {
 	if t.frames.between() {
 		_, _ = t.client.Write(closeFrame(t.isShut().code())) // it ends in any case
 	}
-	t.comet.Close()
+	gentle := t.isShut().gentle()
+	if !gentle {
+		t.comet.Close()
+	}
 	closeWrite(t.client)
 	t.client.SetReadDeadline(time.Now().Add(linger))
+	if gentle {
+		t.forget(comet)
+	}
+}
+
+// forget drops what the comet says after the client was told that this is the end.
+// The comet still gets what the client had sent before it knew.
+func (t *tunnel) forget(comet *source) {
+	t.comet.SetReadDeadline(time.Now().Add(2 * linger))
+	for {
+		c, err := comet.next()
+		if err != nil {
+			return
+		}
+		c.free()
+	}
 }
 
 // toComet passes on what the client sends. When the comet takes nothing more, the
@@ -138,7 +189,7 @@ func (t *tunnel) toComet(early []byte) {
 	}
 	closeWrite(t.comet)
 	t.comet.SetReadDeadline(time.Now().Add(linger))
-	if t.isShut() != endNone {
+	if why := t.isShut(); why != endNone && !why.gentle() {
 		t.comet.SetReadDeadline(past)
 	}
 }
@@ -202,44 +253,4 @@ func buffered(conn net.Conn) []byte {
 			return all
 		}
 	}
-}
-
-// tunnelSet is the tunnels to one comet, or all of them.
-type tunnelSet struct {
-	mu sync.Mutex
-	// Guarded by mu.
-	set map[*tunnel]struct{}
-}
-
-func newTunnelSet() *tunnelSet { return &tunnelSet{set: make(map[*tunnel]struct{})} }
-
-// add registers a tunnel until undo is called.
-func (s *tunnelSet) add(t *tunnel) (undo func()) {
-	s.mu.Lock()
-	s.set[t] = struct{}{}
-	s.mu.Unlock()
-	return func() {
-		s.mu.Lock()
-		delete(s.set, t)
-		s.mu.Unlock()
-	}
-}
-
-// closeAll shuts every tunnel.
-func (s *tunnelSet) closeAll(why tunnelEnd) {
-	s.mu.Lock()
-	all := make([]*tunnel, 0, len(s.set))
-	for t := range s.set {
-		all = append(all, t)
-	}
-	s.mu.Unlock()
-	for _, t := range all {
-		t.shut(why)
-	}
-}
-
-func (s *tunnelSet) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.set)
 }

@@ -10,6 +10,8 @@ const (
 	endNone tunnelEnd = iota
 	// endStopping: the balancer stops.
 	endStopping
+	// endDraining: the comet drains, or was taken off the list.
+	endDraining
 	// endCometDown: the comet is down, or gone.
 	endCometDown
 	// endClientStuck: the client took nothing for Limits.WriteTimeout.
@@ -27,6 +29,8 @@ func (e tunnelEnd) String() string {
 		return "none"
 	case endStopping:
 		return "stopping"
+	case endDraining:
+		return "draining"
 	case endCometDown:
 		return "comet_down"
 	case endClientStuck:
@@ -45,3 +49,7 @@ func (e tunnelEnd) code() closeCode {
 	}
 	return closeRestart
 }
+
+// gentle tells whether the comet is well: what the client has sent is still passed on
+// to it.
+func (e tunnelEnd) gentle() bool { return e == endStopping || e == endDraining }

@@ -57,11 +57,13 @@ const startBy = 10 * time.Second
 func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, c *comet, answer, frames []byte, end func()) {
 	w.conn.SetDeadline(time.Time{})
 	t := &tunnel{client: ctx.Conn(), comet: w.conn, limit: b.cfg.Limits.WriteTimeout}
-	undoAll, undo := b.tunnels.add(t), c.tunnels.add(t)
+	set := c.tunnels
+	b.tunnels.add(t)
+	set.add(t)
 	b.metrics.tunnels.Inc()
 	t.ended = func(why tunnelEnd) {
-		undo()
-		undoAll()
+		set.remove(t)
+		b.tunnels.remove(t)
 		w.close()
 		b.metrics.tunnels.Dec()
 		if why != endNone {

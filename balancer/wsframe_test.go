@@ -2,7 +2,9 @@ package balancer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -74,6 +76,115 @@ func TestFramesAtEverySplit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// lengthForms are the ways to write the length of a payload, the longer ones also for
+// short payloads: no sender should, and a follower must not be led astray by one.
+func lengthForms(op byte, payload []byte) [][]byte {
+	n := len(payload)
+	var forms [][]byte
+	for _, mask := range []byte{0, 0x80} {
+		var key []byte
+		if mask != 0 {
+			key = []byte{0x88, 0x08, 0xff, 0x00} // reads like the beginning of a close frame
+		}
+		var heads [][]byte
+		if n < 126 {
+			heads = append(heads, []byte{op, mask | byte(n)})
+		}
+		if n < 1<<16 {
+			heads = append(heads, []byte{op, mask | 126, byte(n >> 8), byte(n)})
+		}
+		heads = append(heads, []byte{op, mask | 127, 0, 0, 0, 0, 0, byte(n >> 16), byte(n >> 8), byte(n)})
+		for _, h := range heads {
+			forms = append(forms, slices.Concat(h, key, payload))
+		}
+	}
+	return forms
+}
+
+// One frame of each form, fed in three pieces of every length: between is true at its beginning and end alone, and never after a close frame.
+func TestFramesOfEveryFormAtEverySplit(t *testing.T) {
+	for _, op := range []byte{0x81, 0x01, 0x00, 0x80, 0x82, 0xc1, 0x41, 0x89, 0x8a, 0x88} {
+		for _, payload := range [][]byte{nil, {0x88}, {0x03, 0xe8}, bytes.Repeat([]byte{0x88, 0x00}, 20)} {
+			for _, form := range lengthForms(op, payload) {
+				for i := range len(form) + 1 {
+					for j := i; j <= len(form); j++ {
+						var f frames
+						f.feed(form[:i])
+						f.feed(form[i:j])
+						if f.between() != (j == 0 || j == len(form) && op != 0x88) {
+							t.Fatalf("% x at %d, then %d: between is %v", form, i, j, f.between())
+						}
+						f.feed(form[j:])
+						if f.closed != (op == 0x88) || f.between() == f.closed {
+							t.Fatalf("% x: closed is %v, between is %v", form, f.closed, f.between())
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// boundaries reads a stream of frames as a whole: after which of its bytes a control
+// frame may be put.
+func boundaries(stream []byte) map[int]bool {
+	at := map[int]bool{0: true}
+	for pos := 0; len(stream)-pos >= 2; {
+		head, n := 2, uint64(stream[pos+1]&0x7f)
+		switch n {
+		case 126:
+			if len(stream)-pos < 4 {
+				return at
+			}
+			head, n = 4, uint64(binary.BigEndian.Uint16(stream[pos+2:]))
+		case 127:
+			if len(stream)-pos < 10 {
+				return at
+			}
+			head, n = 10, binary.BigEndian.Uint64(stream[pos+2:])
+		}
+		if stream[pos+1]&0x80 != 0 {
+			head += 4
+		}
+		if left := uint64(len(stream) - pos); left < uint64(head) || left-uint64(head) < n {
+			return at
+		}
+		if stream[pos]&0x0f == opClose {
+			return at
+		}
+		pos += head + int(n)
+		at[pos] = true
+	}
+	return at
+}
+
+// However a stream is cut into pieces, and whatever is in it, a place for a close
+// frame is found where one is, and nowhere else.
+func FuzzFrames(f *testing.F) {
+	for _, payload := range [][]byte{nil, []byte("short"), bytes.Repeat([]byte{0x88}, 300)} {
+		for _, form := range lengthForms(0x81, payload) {
+			f.Add(append(form, closeFrame(closeRestart)...), []byte{1, 2, 3, 1, 7})
+		}
+	}
+	f.Add(frame(2, true, noise(70_000), true), []byte{200, 3})
+	f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4, 5}, []byte{5})
+	f.Fuzz(func(t *testing.T, stream, pieces []byte) {
+		want := boundaries(stream)
+		var cut frames
+		for at, i := 0, 0; at < len(stream); i++ {
+			n := 1
+			if len(pieces) > 0 {
+				n = 1 + int(pieces[i%len(pieces)])
+			}
+			n = min(n, len(stream)-at)
+			cut.feed(stream[at : at+n])
+			if at += n; cut.between() != want[at] {
+				t.Fatalf("after %d of % x: between is %v", at, stream, cut.between())
+			}
+		}
+	})
 }
 
 func TestCloseFrame(t *testing.T) {
