@@ -123,7 +123,7 @@ func (b *Balancer) releaseInterval() time.Duration {
 func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 	ctx.Response.Reset()
 	if o.gone {
-		b.metrics.hangups.Inc()
+		b.finishOwn(rq, o.why, byNobody)
 		ctx.SetConnectionClose()
 		ctx.Conn().Close() // whoever has only stopped sending gets no answer either
 		return
@@ -133,7 +133,7 @@ func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 		ctx.SetConnectionClose()
 		return
 	}
-	b.metrics.answered.WithLabelValues(string(o.why)).Inc()
+	defer b.finishOwn(rq, o.why, byBalancer)
 	if rq.messages == nil {
 		b.answerPlain(ctx, o.why)
 		return
@@ -178,8 +178,8 @@ func refuse(ctx *fasthttp.RequestCtx, status int, text string) {
 }
 
 // answerPreflight answers a CORS preflight when there is no comet to do it.
-func (b *Balancer) answerPreflight(ctx *fasthttp.RequestCtx) {
-	b.metrics.answered.WithLabelValues(string(ReasonPreflight)).Inc()
+func (b *Balancer) answerPreflight(ctx *fasthttp.RequestCtx, rq *exchange) {
+	defer b.finishOwn(rq, ReasonPreflight, byBalancer)
 	ctx.Response.Reset()
 	b.allowOrigin(ctx, origins.ApplyPreflight)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)

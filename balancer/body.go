@@ -18,6 +18,7 @@ type clientBody struct {
 	conn    net.Conn
 	chunked bool
 	ended   bool
+	read    int64 // bytes of it so far
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
@@ -25,6 +26,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := b.src.Read(p)
+	b.read += int64(n)
 	if c, ok := b.conn.(*clientConn); err == io.EOF && b.chunked && ok && c.ended.Load() {
 		return n, io.ErrUnexpectedEOF
 	}

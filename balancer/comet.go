@@ -29,6 +29,7 @@ type comet struct {
 	up      *upstream  // its connections
 	tunnels *tunnelSet // the tunnels to it
 	load    *load
+	counts  *cometCounts // what was counted under its name
 
 	// Safe for any goroutine.
 	state  atomic.Uint32
@@ -101,6 +102,7 @@ type load struct {
 	gossiped atomic.Int64 // sessions, as the comet says
 	placed   atomic.Int64 // sessions placed here lately, which it may not have said yet
 	busy     atomic.Int64 // requests in flight, held polls and tunnels of this balancer
+	held     atomic.Int64 // polls among them that wait for their answer
 }
 
 // begin counts a request, a held poll or a tunnel until the returned func is called.

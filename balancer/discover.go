@@ -162,6 +162,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 	u.name = name
 	c := newComet(u, urlTag, tag, started)
 	c.since, c.why = time.Now(), causeFound
+	c.counts = f.metrics.of(c.name)
 	if f.drained[name] {
 		c.drains = append(c.drains, causeAdmin)
 		c.cond.draining = true

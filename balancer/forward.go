@@ -6,6 +6,7 @@ import (
 
 	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/internal/sticky"
+	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 )
 
@@ -13,6 +14,8 @@ import (
 // the goroutine of its handler.
 type exchange struct {
 	request
+	ctx       *fasthttp.RequestCtx // until its answer is written
+	rec       record
 	messages  []bayeux.Message // nil when there are none to be answered one by one
 	callback  string           // of JSONP; empty for JSON
 	preflight bool             // a CORS preflight of the Bayeux path
@@ -92,7 +95,6 @@ func unsureReason(s stage) Reason {
 func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) {
 	c := d.comet
 	limits := &b.cfg.Limits
-	b.metrics.requests.WithLabelValues(c.name, string(d.reason)).Inc()
 	end := c.load.begin()
 	out := &rq.out
 	out.head = appendHead(out.head[:0], &rq.from, c.addr, b.cfg.Cookie.Name, d.requestCookie)
@@ -115,9 +117,10 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			return hangUp, &failure{stage: stageGone, err: errWoken}
 		}
 		began := time.Now()
-		b.metrics.held.Inc()
+		waited := b.beginWait(c, out.held)
 		w, fail := roundTrip(c, out, fresh, limits.DialTimeout, may)
-		b.metrics.held.Dec()
+		waited()
+		rq.rec.waited = time.Since(began)
 		if fail == nil {
 			b.fleet.answered(c)
 			if fail = pass(w, d, end); fail == nil {

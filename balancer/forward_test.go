@@ -168,7 +168,7 @@ func TestAnswersOfCometsPassUnchanged(t *testing.T) {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
-	if n := count(t, b.metrics.requests.WithLabelValues("a", string(ReasonClientID))); n != 5 {
+	if n := count(t, b.metrics.requests.WithLabelValues("a", string(ReasonClientID), "5xx")); n != 5 {
 		t.Errorf("%v requests by clientId", n)
 	}
 	if got := b.post("this is not JSON", cookie); got.status != 200 || other.requests() != 1 {

@@ -23,6 +23,7 @@ const (
 	reasonMalformed   Reason = "malformed"    // no HTTP request
 	reasonHeaders     Reason = "headers"      // a head that is too long
 	reasonTimeout     Reason = "timeout"      // a head that did not come
+	reasonPanic       Reason = "panic"        // a mistake of the balancer's own
 )
 
 // guard runs a handler: a panic costs its request and not the process, and no byte of
@@ -33,7 +34,7 @@ func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 			if r := recover(); r != nil {
 				b.log.Error("panic in a handler", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
 				ctx.Response.Reset()
-				refuse(ctx, fasthttp.StatusInternalServerError, "internal error\n")
+				b.refuse(ctx, reasonPanic, fasthttp.StatusInternalServerError, "internal error\n")
 				ctx.SetConnectionClose()
 			}
 			finishBody(ctx)
@@ -95,6 +96,8 @@ func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 	h := &ctx.Request.Header
 	peer := peerOf(ctx)
 	rq := &exchange{
+		ctx:     ctx,
+		rec:     record{began: ctx.Time(), kind: recordPage},
 		request: request{kind: kindPage, ip: b.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))},
 		from: headFrom{
 			header: h, https: ctx.IsTLS(), peer: peer, trusted: b.proxies.trusts(peer), body: bodyNone,
@@ -113,15 +116,16 @@ func (b *Balancer) serveUpgrade(ctx *fasthttp.RequestCtx, rq *exchange, bayeuxPa
 	if bayeuxPath {
 		rq.kind = kindBayeux
 	}
+	rq.rec.kind = recordUpgrade
 	rq.effect = repeatable // nothing is said yet
 	rq.from.upgrade = true
 	rq.out.alone = true
-	switch o := b.deliver(rq, b.passUpgrade(ctx)); {
+	switch o := b.deliver(rq, b.passUpgrade(ctx, rq)); {
 	case o == nil:
 	case o.hangUp || !bayeuxPath:
 		b.answer(ctx, rq, o)
 	default:
-		b.answerSocket(ctx, o)
+		b.answerSocket(ctx, rq, o)
 	}
 }
 
@@ -153,19 +157,21 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 	if messages, callback, err := readMessages(ctx, rq.out.body); err == nil {
 		rq.kind = kindBayeux
 		rq.messages, rq.callback = messages, callback
+		rq.rec.kind = recordMessage
 		rq.peek(messages)
 		rq.effect = effectOf(messages)
 		rq.out.vigil = &vigil{watcher: b.watch, conn: ctx.Conn(), out: &rq.out}
 		if hasConnect(messages) {
 			rq.out.wait, rq.out.held = b.cfg.Limits.ConnectTimeout, true
+			rq.rec.kind = recordPoll
 		}
 	} else if ctx.IsOptions() {
 		rq.preflight, rq.effect = true, repeatable
 		rq.hold = 0 // not worth waiting for
 	}
-	if o := b.deliver(rq, b.passAnswer(ctx)); o != nil {
+	if o := b.deliver(rq, b.passAnswer(ctx, rq)); o != nil {
 		if rq.preflight && !o.hangUp {
-			b.answerPreflight(ctx)
+			b.answerPreflight(ctx, rq)
 			return
 		}
 		b.answer(ctx, rq, o)
@@ -173,9 +179,9 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 }
 
 // passAnswer passes the answer to a request on, with the cookie that was decided.
-func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx) pass {
+func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 	return func(w *wire, d decision, end func()) *failure {
-		fail := relay(ctx, w, getReader(w), &b.cfg.Limits, end)
+		fail := relay(ctx, w, getReader(w), &b.cfg.Limits, &rq.rec, b.answered(rq, d, end))
 		if fail == nil && d.setCookie != "" {
 			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, b.cfg.Cookie.SetCookie(d.setCookie))
 		}
@@ -185,8 +191,8 @@ func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx) pass {
 
 // refuse answers what is not passed on to any comet.
 func (b *Balancer) refuse(ctx *fasthttp.RequestCtx, why Reason, status int, text string) {
-	b.metrics.refused.WithLabelValues(string(why)).Inc()
 	refuse(ctx, status, text)
+	b.finishRefused(ctx, why, status)
 }
 
 // parseError answers what fasthttp could not read as a request. Nothing of it is
@@ -200,7 +206,7 @@ func (b *Balancer) parseError(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, fasthttp.ErrTimeout):
 		b.refuse(ctx, reasonTimeout, fasthttp.StatusRequestTimeout, "the request did not come\n")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &timeout):
-		// Hung up; what is written now reaches nobody.
+		// Hung up; what is written now reaches nobody. It was no request.
 	default:
 		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "this is no HTTP request\n")
 	}

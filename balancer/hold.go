@@ -62,8 +62,8 @@ const (
 // never refused with a status: CometD's client would fall back to long-polling and
 // stay there. The WebSocket is accepted, what the client says first is answered, and
 // it is closed with 1013.
-func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, o *outcome) {
-	b.metrics.answered.WithLabelValues(string(o.why)).Inc()
+func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
+	defer b.finishOwn(rq, o.why, byBalancer)
 	ctx.Response.Reset()
 	if b.ownSockets.Add(1) > maxOwnSockets {
 		b.ownSockets.Add(-1)

@@ -1,6 +1,8 @@
 package balancer
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -46,8 +48,16 @@ const (
 
 // metrics are the counters of a balancer.
 type metrics struct {
-	// requests counts what was sent to a comet, by comet and reason of route.
+	// requests counts what comets answered, by comet, reason of route and class of the
+	// status.
 	requests *prometheus.CounterVec
+	// times, polls and lives are how long requests took, polls were held and tunnels
+	// lived, by comet.
+	times, polls, lives *prometheus.HistogramVec
+	// unknown counts polls whose session their comet did not know, by comet.
+	unknown *prometheus.CounterVec
+	// cut counts answers that broke off, by comet.
+	cut *prometheus.CounterVec
 	// answered counts what the balancer answered itself, by reason.
 	answered *prometheus.CounterVec
 	// reroutes counts requests that were sent again or elsewhere, by reason.
@@ -62,7 +72,19 @@ type metrics struct {
 	hangups prometheus.Counter
 	// checks counts checks, by comet and result (ok, refused, failed).
 	checks *prometheus.CounterVec
+
+	mu sync.Mutex
+	// Guarded by mu.
+	byName map[string]*cometCounts // of the comets that are not gone
 }
+
+// The bounds of the histograms, in seconds: of what is answered at once, of what may
+// be held for as long as comets hold it, and of what lives.
+var (
+	quickly = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
+	heldFor = []float64{0.01, 0.1, 1, 5, 10, 20, 31, 61, 121}
+	livesOf = []float64{1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600}
+)
 
 func newMetrics() *metrics {
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -75,8 +97,18 @@ func newMetrics() *metrics {
 			Namespace: "halley", Subsystem: "balancer", Name: name, Help: help,
 		})
 	}
+	histograms := func(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "halley", Subsystem: "balancer", Name: name, Help: help, Buckets: bounds,
+		}, labels)
+	}
 	return &metrics{
-		requests: counters("requests_total", "Requests sent to a comet, by the reason of the choice.", "comet", "reason"),
+		requests: counters("requests_total", "Requests that a comet answered, by the reason of its choice and the class of the status.", "comet", "reason", "status"),
+		times:    histograms("request_seconds", "Time until the comet began to answer, by the kind of request. Polls are apart.", quickly, "comet", "kind"),
+		polls:    histograms("poll_seconds", "Time of requests with a /meta/connect, which comets hold.", heldFor, "comet"),
+		lives:    histograms("tunnel_seconds", "Lifetime of WebSocket tunnels that have ended.", livesOf, "comet"),
+		unknown:  counters("unknown_sessions_total", "Polls that a comet answered with 402: it does not know the session.", "comet"),
+		cut:      counters("cut_answers_total", "Answers of a comet that broke off.", "comet"),
 		answered: counters("answered_total", "Requests that the balancer answered itself.", "reason"),
 		reroutes: counters("reroutes_total", "Requests that were sent again, or to another comet.", "reason"),
 		refused:  counters("refused_total", "Requests refused as malformed or over a limit.", "reason"),
@@ -88,20 +120,43 @@ func newMetrics() *metrics {
 			Namespace: "halley", Subsystem: "balancer", Name: "hangups_total",
 			Help: "Clients that went away while their request waited.",
 		}),
+		byName: make(map[string]*cometCounts),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.requests, m.answered, m.reroutes, m.refused, m.closed,
+		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut,
+		m.answered, m.reroutes, m.refused, m.closed,
 		m.tunnels, m.held, m.hangups, m.checks,
 	}
 }
 
+// of are the counts under a comet's name.
+func (m *metrics) of(comet string) *cometCounts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.byName[comet]
+	if c == nil {
+		c = newCometCounts(m, comet)
+		m.byName[comet] = c
+	}
+	return c
+}
+
 // forget drops what was counted for a comet that is gone, so that names do not pile up.
 func (m *metrics) forget(comet string) {
-	m.requests.DeletePartialMatch(prometheus.Labels{"comet": comet})
-	m.checks.DeletePartialMatch(prometheus.Labels{"comet": comet})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.byName[comet]; c != nil {
+		c.forget()
+		delete(m.byName, comet)
+	}
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut, m.checks,
+	} {
+		v.DeletePartialMatch(prometheus.Labels{"comet": comet})
+	}
 }
 
 // cometStates counts the comets by state when it is asked to.

@@ -30,7 +30,7 @@ func (b *Balancer) servePage(ctx *fasthttp.RequestCtx, rq *exchange, body *clien
 		rq.out.alone = true
 		rq.from.body = rq.out.length
 	}
-	if o := b.deliver(rq, b.passAnswer(ctx)); o != nil {
+	if o := b.deliver(rq, b.passAnswer(ctx, rq)); o != nil {
 		b.answer(ctx, rq, o)
 	}
 }

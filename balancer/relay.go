@@ -35,7 +35,8 @@ func putReader(br *bufio.Reader) {
 	readers.Put(br)
 }
 
-// relay reads the answer on w, through br, into that for the client. It calls done
+// relay reads the answer on w, through br, into that for the client, and notes in rec
+// how much there was of it. It calls done
 // when the answer has been passed on or has failed on the way, and gives w back.
 // After a failure nothing has been passed on, done is not called, and w is closed.
 //
@@ -46,7 +47,7 @@ func putReader(br *bufio.Reader) {
 // Interim answers (1xx) are not passed on: a 100 was asked for by nobody, because
 // the balancer sends it itself, and fasthttp has no way to write others in their
 // order among the answers of a connection.
-func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, done func()) *failure {
+func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, rec *record, done func()) *failure {
 	fail := func(err error) *failure {
 		w.close()
 		putReader(br)
@@ -91,6 +92,7 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 			w.close()
 		}
 		putReader(br)
+		rec.cut = !clean
 		done()
 	}
 	switch code := h.StatusCode(); {
@@ -100,9 +102,12 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 		if err := ctx.Response.ReadBody(br, 0); err != nil {
 			return fail(fmt.Errorf("read answer: %w", err))
 		}
+		rec.saw(ctx.Response.Body())
+		rec.out = int64(len(ctx.Response.Body()))
 		release(true)
 	default:
 		b := newAnswerBody(ctx, w, br, length, limits, release)
+		b.rec = rec
 		if length < 0 && !ctx.Request.Header.IsHTTP11() {
 			b.untilClose(ctx)
 			return nil
@@ -125,6 +130,7 @@ type answerBody struct {
 	release func(clean bool)
 	chunked bool
 	ended   bool
+	rec     *record // how much was passed on
 }
 
 func newAnswerBody(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, length int, limits *Limits, release func(bool)) *answerBody {
@@ -154,6 +160,10 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	now := time.Now()
 	b.w.conn.SetReadDeadline(now.Add(b.limits.ConnectTimeout))
 	n, err := b.src.Read(p)
+	if b.rec.out == 0 {
+		b.rec.saw(p[:n])
+	}
+	b.rec.out += int64(n)
 	if errors.Is(err, io.EOF) && b.chunked && b.w.ended {
 		err = io.ErrUnexpectedEOF // fasthttp takes an end between two chunks for the end
 	}

@@ -22,7 +22,7 @@ func isUpgrade(h *fasthttp.RequestHeader) bool {
 // passUpgrade passes the answer to an upgrade on. A 101 begins a tunnel and is
 // passed on as the comet wrote it, but for the cookie; any other answer is one like
 // others.
-func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx) pass {
+func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 	return func(w *wire, d decision, end func()) *failure {
 		br := getReader(w)
 		head, err := peekHead(br)
@@ -32,7 +32,7 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx) pass {
 			return &failure{stage: stageAnswering, err: fmt.Errorf("read answer to upgrade: %w", err)}
 		}
 		if !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) {
-			return relay(ctx, w, br, &b.cfg.Limits, end)
+			return relay(ctx, w, br, &b.cfg.Limits, &rq.rec, b.answered(rq, d, end))
 		}
 		answer := append([]byte(nil), head[:len(head)-2]...)
 		if d.setCookie != "" {
@@ -43,7 +43,9 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx) pass {
 		rest, _ := br.Peek(br.Buffered())
 		frames := append(append([]byte(nil), rest...), w.rest()...)
 		putReader(br)
-		b.openTunnel(ctx, w, d.comet, answer, frames, end)
+		ctx.Response.SetStatusCode(fasthttp.StatusSwitchingProtocols) // which is not sent, but recorded
+		b.finishAnswered(rq, d)
+		b.openTunnel(ctx, w, d, answer, frames, end)
 		return nil
 	}
 }
@@ -54,7 +56,8 @@ const startBy = 10 * time.Second
 
 // openTunnel takes the client's connection over. The tunnel is known from now on: a
 // comet that goes down in this moment takes it along.
-func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, c *comet, answer, frames []byte, end func()) {
+func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, d decision, answer, frames []byte, end func()) {
+	c, began := d.comet, time.Now()
 	w.conn.SetDeadline(time.Time{})
 	t := &tunnel{client: ctx.Conn(), comet: w.conn, limit: b.cfg.Limits.WriteTimeout}
 	set := c.tunnels
@@ -66,6 +69,7 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, c *comet, answe
 		b.tunnels.remove(t)
 		w.close()
 		b.metrics.tunnels.Dec()
+		b.finish(&record{began: began, comet: c, reason: d.reason, kind: recordTunnel, status: fasthttp.StatusSwitchingProtocols, end: why}, nil)
 		if why != endNone {
 			b.metrics.closed.WithLabelValues(why.String()).Inc()
 		}
