@@ -106,7 +106,7 @@ func appendReplies(dst []byte, messages []bayeux.Message, reply replier) []byte 
 
 // retryInterval draws the interval of an advice to come back later.
 func (b *Balancer) retryInterval() time.Duration {
-	l := &b.cfg.Limits
+	l := &b.conf().Limits
 	return l.RetryMin + time.Duration(rand.Int64N(int64(l.RetryMax-l.RetryMin)+1))
 }
 
@@ -189,7 +189,7 @@ func (b *Balancer) answerPreflight(ctx *fasthttp.RequestCtx, rq *exchange) {
 // a page of another origin could not read the answer otherwise.
 func (b *Balancer) allowOrigin(ctx *fasthttp.RequestCtx, apply func(*fasthttp.ResponseHeader, string)) {
 	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
-	if !b.origins.Allows(origin, string(ctx.Request.Header.Host())) {
+	if !b.inForce().origins.Allows(origin, string(ctx.Request.Header.Host())) {
 		origin = ""
 	}
 	apply(&ctx.Response.Header, origin)

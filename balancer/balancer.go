@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/accept"
-	"github.com/halleycomet/halley/internal/origins"
 	"github.com/halleycomet/halley/internal/park"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
@@ -21,12 +20,10 @@ import (
 // [Balancer.Run] and [Balancer.Serve] run side by side.
 type Balancer struct {
 	// Fixed after construction.
-	cfg      Config
+	live     *live // the configuration, by conf()
 	log      *zap.Logger
 	fleet    *fleet
 	metrics  *metrics
-	origins  origins.Policy
-	proxies  proxies
 	server   *fasthttp.Server
 	tunnels  *tunnelSet // all of them
 	clients  *clients
@@ -42,25 +39,15 @@ type Balancer struct {
 // New builds a balancer. Members tells it of the comets that gossip; nil leaves it
 // with those of [Config.Comets]. The error names every mistake in the configuration.
 func New(cfg Config, members Members) (*Balancer, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("balancer: %w", err)
-	}
-	if cfg.Log == nil {
-		cfg.Log = zap.NewNop()
-	}
-	policy, err := origins.Parse(cfg.Origins)
-	if err != nil {
-		return nil, fmt.Errorf("balancer: %w", err)
-	}
-	trusted, err := parseProxies(cfg.TrustedProxies)
+	live, err := newLive(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
 	b := &Balancer{
-		cfg: cfg, log: cfg.Log, metrics: newMetrics(), origins: policy, proxies: trusted,
+		live: live, log: live.conf().Log, metrics: newMetrics(),
 		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), stopping: make(chan struct{}),
 	}
-	if b.fleet, err = newFleet(&b.cfg, members, b.metrics, cometDown); err != nil {
+	if b.fleet, err = newFleet(live, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
 	b.server = b.newServer()
@@ -72,7 +59,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 const maxRequestHead = 16 << 10
 
 func (b *Balancer) newServer() *fasthttp.Server {
-	l := &b.cfg.Limits
+	l := &b.conf().Limits
 	return &fasthttp.Server{
 		ErrorHandler:   b.parseError,
 		ConnState:      b.clients.state,
@@ -124,7 +111,11 @@ func (b *Balancer) Run(ctx context.Context) error {
 
 // tidy closes connections to comets that have been idle for too long.
 func (b *Balancer) tidy(ctx context.Context) {
-	tick := time.NewTicker(max(b.cfg.Limits.MaxIdleTime/4, 10*time.Millisecond))
+	// Looked at often enough for a limit that a reload makes short.
+	every := func() time.Duration {
+		return min(max(b.conf().Limits.MaxIdleTime/4, 10*time.Millisecond), time.Second)
+	}
+	tick := time.NewTicker(every())
 	defer tick.Stop()
 	for {
 		select {
@@ -134,6 +125,7 @@ func (b *Balancer) tidy(ctx context.Context) {
 			for _, c := range b.fleet.snapshot().comets {
 				c.up.sweep(now)
 			}
+			tick.Reset(every())
 		}
 	}
 }
@@ -197,10 +189,10 @@ func (b *Balancer) stop() {
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.release()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.StopTime)
+	ctx, cancel := context.WithTimeout(context.Background(), b.conf().StopTime)
 	defer cancel()
 	var closing sync.WaitGroup
-	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), b.cfg.StopTime)) })
+	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), b.conf().StopTime)) })
 	silent := time.AfterFunc(silentTime, func() { b.clients.close(silentClient) })
 	defer silent.Stop()
 	if err := b.server.ShutdownWithContext(ctx); err != nil {

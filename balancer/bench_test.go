@@ -83,7 +83,8 @@ func newBench(t *testing.T, g *gossip, listed ...string) *bench {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Comets, cfg.Log = listed, zap.NewNop()
-	if err := cfg.Validate(); err != nil {
+	live, err := newLive(cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, mood: map[string]error{}, calls: map[string]int{}}
@@ -91,7 +92,7 @@ func newBench(t *testing.T, g *gossip, listed ...string) *bench {
 	if g != nil {
 		members = g
 	}
-	f, err := newFleet(&cfg, members, newMetrics(), func(c *comet) {
+	f, err := newFleet(live, members, newMetrics(), func(c *comet) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.downs = append(b.downs, c)
@@ -116,7 +117,7 @@ func (b *bench) check(ctx context.Context, c *comet) (checkResult, error) {
 		return checkRefused, mood
 	case errors.Is(mood, errSilent):
 		select {
-		case <-time.After(b.fleet.cfg.CheckTimeout):
+		case <-time.After(b.fleet.conf().CheckTimeout):
 		case <-ctx.Done():
 		}
 	}

@@ -63,7 +63,7 @@ func checkOf(t *testing.T, url string, timeout time.Duration) (checkResult, erro
 	cfg := DefaultConfig()
 	cfg.CheckTimeout = timeout
 	c := newComet(u, "", "", time.Time{})
-	return newChecker(&cfg).check(context.Background(), c)
+	return newChecker(liveOf(t, cfg)).check(context.Background(), c)
 }
 
 // A server that is gone, and one that takes the request and says nothing, are told
@@ -97,7 +97,7 @@ func TestCheckOfOurs(t *testing.T) {
 		cfg := DefaultConfig()
 		c := newComet(u, "", "", time.Time{})
 		c.gossips = true
-		if got, err := newChecker(&cfg).check(context.Background(), c); got != want {
+		if got, err := newChecker(liveOf(t, cfg)).check(context.Background(), c); got != want {
 			t.Errorf("%q: %s, %v; want %s", answer, got, err, want)
 		}
 		s.Close()

@@ -34,11 +34,14 @@ type Keys struct {
 	IP bool
 }
 
-// Config is the configuration of a [Balancer]. It is read once, by [New].
+// Config is the configuration of a [Balancer]. It is taken by [New], and by
+// [Balancer.Reload] while the balancer runs; each field whose change needs a restart
+// says so. The names of the settings follow from those of the fields (type setting).
 type Config struct {
 	// Path is the prefix of the Bayeux endpoint: this path and everything below it.
-	// Everything outside is passed on without a look inside. Default "/cometd".
-	Path string
+	// Everything outside is passed on without a look inside. Read at the start only.
+	// Default "/cometd".
+	Path string `reload:"restart"`
 
 	// Comets lists comets that do not gossip, as http URLs without a path. They are
 	// named by their normalised URL, so that balancers with the same list agree. A
@@ -50,10 +53,10 @@ type Config struct {
 	Place Place
 
 	// Keys are the keys of stickiness in use. Default all three.
-	Keys Keys
+	Keys Keys `setting:"keys"`
 
 	// Cookie is the browser cookie that pins a client. Defaults are CometD's.
-	Cookie bayeux.Cookie
+	Cookie bayeux.Cookie `prefix:"browser-cookie-"`
 
 	// TrustedProxies lists the networks (CIDR, or single addresses) whose
 	// X-Forwarded-For is believed: the client is then the rightmost address that is

@@ -18,7 +18,9 @@ func (f *fleet) run(ctx context.Context) error {
 	defer checks.Wait()
 	defer cancel()
 
+	last := &cluster.View{}
 	apply := func(v *cluster.View, synced bool) {
+		last = v
 		var found []*comet
 		f.update(func() {
 			found = f.apply(v)
@@ -33,11 +35,13 @@ func (f *fleet) run(ctx context.Context) error {
 		})
 	}
 	if f.members == nil {
-		apply(&cluster.View{}, true)
-		<-ctx.Done()
-		return nil
+		apply(last, true)
 	}
-	views, synced := f.members.Watch(ctx), f.members.Synced()
+	var views <-chan *cluster.View
+	var synced <-chan struct{}
+	if f.members != nil {
+		views, synced = f.members.Watch(ctx), f.members.Synced()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,6 +52,8 @@ func (f *fleet) run(ctx context.Context) error {
 				continue
 			}
 			apply(v, false)
+		case <-f.again:
+			apply(last, false)
 		case <-synced:
 			synced = nil
 			apply(f.members.View(), true)
@@ -100,13 +106,24 @@ func (f *fleet) apply(v *cluster.View) (found []*comet) {
 	return append(found, f.applyList()...)
 }
 
-// applyList adds the comets of the list that are not there under a gossip name.
+// applyList adds the comets of the list that are not there under a gossip name. Those
+// that a reload took off the list keep their sessions until they go down, and get no
+// new ones.
 func (f *fleet) applyList() (found []*comet) {
+	list := f.live.now.Load().listed
 	covered := make(map[string]bool)
 	for _, c := range f.comets {
 		covered[c.addr] = true
+		listed := slices.ContainsFunc(list, func(u cometURL) bool { return u.addr == c.addr })
+		if c.gossips {
+			continue
+		}
+		f.setDraining(c, causeUnlisted, !listed)
+		if !listed && c.is(Down) {
+			f.transition(c, eventGone, causeUnlisted)
+		}
 	}
-	for _, u := range f.listed {
+	for _, u := range list {
 		if !covered[u.addr] {
 			found = append(found, f.discover(u, u.name, "", time.Time{}))
 		}
@@ -173,7 +190,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 	if old != nil {
 		f.inherit(c, old)
 	} else {
-		c.up, c.tunnels, c.load = newUpstream(u.addr, f.cfg), newTunnelSet(), &load{}
+		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), newTunnelSet(), &load{}
 	}
 	if c.state.Store(uint32(c.cond.state())); c.is(Draining) {
 		f.drains = append(f.drains, departing{c, c.drains[0]})

@@ -3,7 +3,6 @@ package balancer
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -25,12 +24,11 @@ const maxGraves = 1024
 // Its goroutines belong to run: one follows the gossip, one per comet checks it.
 type fleet struct {
 	// Fixed after construction.
-	cfg     *Config
+	live    *live
 	log     *zap.Logger
 	metrics *metrics
-	members Members // nil without gossip
-	listed  []cometURL
-	options routeOptions
+	members Members      // nil without gossip
+	options routeOptions // draws; the rest is in the configuration
 	check   func(context.Context, *comet) (checkResult, error)
 	onDown  func(*comet) // see newFleet
 	// onDrain is called, without locks, when a comet that lives begins to drain, and
@@ -39,7 +37,8 @@ type fleet struct {
 	onDrain func(*comet, cause)
 
 	// Safe for any goroutine.
-	snap atomic.Pointer[snapshot]
+	snap  atomic.Pointer[snapshot]
+	again chan struct{} // buffer 1: the list has changed
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -56,36 +55,44 @@ type fleet struct {
 	drained map[string]bool // names of those that the admin drains, also before they are known
 }
 
-// newFleet builds the fleet of a validated configuration. onDown is called, without
+// newFleet builds the fleet of a configuration. onDown is called, without
 // locks and never concurrently for one change, when a comet goes down and again when
 // it is gone for good: the connections to it are then worth nothing.
-func newFleet(cfg *Config, members Members, m *metrics, onDown func(*comet)) (*fleet, error) {
+func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fleet, error) {
+	cfg := live.conf()
 	if members == nil && len(cfg.Comets) == 0 {
-		return nil, errors.New("comets: none are listed, and there is no gossip to find them")
+		return nil, errNobody
 	}
 	f := &fleet{
-		cfg:     cfg,
+		live:    live,
 		log:     cfg.Log,
 		metrics: m,
 		members: members,
-		options: routeOptions{place: cfg.Place, keys: cfg.Keys, choose: rand.IntN, mint: sticky.NewCookie},
-		check:   newChecker(cfg).check,
+		options: routeOptions{choose: rand.IntN, mint: sticky.NewCookie},
+		check:   newChecker(live).check,
 		onDown:  onDown,
 		comets:  make(map[string]*comet),
 		drained: make(map[string]bool),
 		synced:  members == nil,
 		change:  make(chan struct{}),
-	}
-	for _, raw := range cfg.Comets {
-		u, err := parseCometURL(raw)
-		if err != nil {
-			return nil, err
-		}
-		u.path = cfg.Path
-		f.listed = append(f.listed, u)
+		again:   make(chan struct{}, 1),
 	}
 	f.snap.Store(&snapshot{})
 	return f, nil
+}
+
+// conf is the configuration as it is now.
+func (f *fleet) conf() *Config { return f.live.conf() }
+
+// reloaded is called after the configuration has changed.
+func (f *fleet) reloaded() {
+	select {
+	case f.again <- struct{}{}:
+	default:
+	}
+	for _, c := range f.snapshot().comets {
+		c.checkNow() // by the new settings
+	}
 }
 
 // snapshot is the comets as they are known now.
@@ -102,7 +109,9 @@ func (f *fleet) changed() <-chan struct{} {
 // route decides where a request goes, now. A request that could not be delivered may
 // be routed again after the fleet was told so.
 func (f *fleet) route(r *request) decision {
-	d := route(r, f.snapshot(), f.options)
+	o, cfg := f.options, f.conf()
+	o.place, o.keys = cfg.Place, cfg.Keys
+	d := route(r, f.snapshot(), o)
 	if d.comet != nil && r.kind == kindBayeux && (r.handshake || r.upgrade) {
 		d.comet.load.placed.Add(1)
 	}

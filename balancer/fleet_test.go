@@ -133,7 +133,7 @@ func TestStatusAndMetrics(t *testing.T) {
 
 func TestNewFleetNeedsComets(t *testing.T) {
 	cfg := DefaultConfig()
-	if _, err := newFleet(&cfg, nil, newMetrics(), nil); err == nil {
+	if _, err := newFleet(liveOf(t, cfg), nil, newMetrics(), nil); err == nil {
 		t.Error("neither a list nor gossip, and no error")
 	}
 }

@@ -16,6 +16,7 @@ type exchange struct {
 	request
 	ctx       *fasthttp.RequestCtx // until its answer is written
 	rec       record
+	conf      *inForce         // the configuration, from its beginning to its end
 	messages  []bayeux.Message // nil when there are none to be answered one by one
 	callback  string           // of JSONP; empty for JSON
 	preflight bool             // a CORS preflight of the Bayeux path
@@ -94,10 +95,10 @@ func unsureReason(s stage) Reason {
 // try sends a request to one comet, several times if need be.
 func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) {
 	c := d.comet
-	limits := &b.cfg.Limits
+	limits := &rq.conf.Limits
 	end := c.load.begin()
 	out := &rq.out
-	out.head = appendHead(out.head[:0], &rq.from, c.addr, b.cfg.Cookie.Name, d.requestCookie)
+	out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
 	may := func() *failure {
 		switch {
 		case out.vigil.left():
@@ -183,7 +184,7 @@ func (b *Balancer) another(rq *exchange, d decision) (decision, bool) {
 	if to == nil {
 		return d, false
 	}
-	if d.setCookie == "" && b.cfg.Keys.Cookie {
+	if d.setCookie == "" && rq.conf.Keys.Cookie {
 		if _, _, ok := sticky.SplitCookie(rq.cookie); ok {
 			d.setCookie = rq.cookie
 		}

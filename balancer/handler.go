@@ -78,7 +78,7 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 	if body == nil && wroteLength(h) {
 		rq.from.body = 0
 	}
-	under := underPath(h, b.cfg.Path)
+	under := underPath(h, rq.conf.Path)
 	switch {
 	case isUpgrade(h) && body != nil:
 		b.refuse(ctx, reasonUpgradeBody, fasthttp.StatusBadRequest, "an upgrade has no body\n")
@@ -94,19 +94,21 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 // newExchange gathers the facts by which any request is routed.
 func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 	h := &ctx.Request.Header
+	conf := b.inForce()
 	peer := peerOf(ctx)
 	rq := &exchange{
 		ctx:     ctx,
+		conf:    conf,
 		rec:     record{began: ctx.Time(), kind: recordPage},
-		request: request{kind: kindPage, ip: b.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))},
+		request: request{kind: kindPage, ip: conf.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))},
 		from: headFrom{
-			header: h, https: ctx.IsTLS(), peer: peer, trusted: b.proxies.trusts(peer), body: bodyNone,
+			header: h, https: ctx.IsTLS(), peer: peer, trusted: conf.proxies.trusts(peer), body: bodyNone,
 		},
 		effect: once,
-		out:    outgoing{wait: b.cfg.Limits.UpstreamTimeout},
-		hold:   b.cfg.Limits.Hold,
+		out:    outgoing{wait: conf.Limits.UpstreamTimeout},
+		hold:   conf.Limits.Hold,
 	}
-	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), b.cfg.Cookie.Name)
+	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), conf.Cookie.Name)
 	return rq
 }
 
@@ -135,7 +137,7 @@ func (b *Balancer) serveUpgrade(ctx *fasthttp.RequestCtx, rq *exchange, bayeuxPa
 // client gets the very answer that it would get without a balancer.
 func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *clientBody) {
 	if body != nil {
-		whole, err := readAll(body, int64(ctx.Request.Header.ContentLength()), b.cfg.Limits.MaxBody)
+		whole, err := readAll(body, int64(ctx.Request.Header.ContentLength()), rq.conf.Limits.MaxBody)
 		switch {
 		case errors.Is(err, errTooLarge):
 			b.refuse(ctx, reasonTooLarge, fasthttp.StatusRequestEntityTooLarge, "the messages are more than max-body allows\n")
@@ -162,7 +164,7 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 		rq.effect = effectOf(messages)
 		rq.out.vigil = &vigil{watcher: b.watch, conn: ctx.Conn(), out: &rq.out}
 		if hasConnect(messages) {
-			rq.out.wait, rq.out.held = b.cfg.Limits.ConnectTimeout, true
+			rq.out.wait, rq.out.held = rq.conf.Limits.ConnectTimeout, true
 			rq.rec.kind = recordPoll
 		}
 	} else if ctx.IsOptions() {
@@ -181,9 +183,9 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 // passAnswer passes the answer to a request on, with the cookie that was decided.
 func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 	return func(w *wire, d decision, end func()) *failure {
-		fail := relay(ctx, w, getReader(w), &b.cfg.Limits, &rq.rec, b.answered(rq, d, end))
+		fail := relay(ctx, w, getReader(w), &rq.conf.Limits, &rq.rec, b.answered(rq, d, end))
 		if fail == nil && d.setCookie != "" {
-			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, b.cfg.Cookie.SetCookie(d.setCookie))
+			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, rq.conf.Cookie.SetCookie(d.setCookie))
 		}
 		return fail
 	}

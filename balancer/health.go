@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -94,24 +95,28 @@ func (f *fleet) watch(ctx context.Context, c *comet) {
 
 // checkEnded draws the consequences of a check, and says when the next one is due.
 func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err error) (pause time.Duration) {
-	pause = f.cfg.CheckInterval
+	cfg := f.conf()
+	pause = cfg.CheckInterval
 	f.update(func() {
 		if !c.checked {
 			c.checked, f.dirty = true, true
 		}
 		// A success that began before the comet was in doubt proves nothing.
 		if result == checkOK && (c.is(Down) || c.is(Suspect)) && began.Before(c.since) {
-			pause = f.cfg.RecheckInterval
+			pause = cfg.RecheckInterval
 			return
 		}
-		if e, why, happens := c.health.judge(c.cond.base, result, f.cfg.Fall, f.cfg.Rise); happens {
+		if e, why, happens := c.health.judge(c.cond.base, result, cfg.Fall, cfg.Rise); happens {
 			f.transition(c, e, why, zap.Error(err))
+		}
+		if c.is(Down) && slices.Contains(c.drains, causeUnlisted) {
+			f.transition(c, eventGone, causeUnlisted)
 		}
 		// One that the gossip has given up comes back as another incarnation, if at
 		// all, and the gossip will say so: there is no hurry.
 		doubted := c.cond.base == Down || c.cond.base == Suspect
 		if (result != checkOK || doubted) && !(c.is(Down) && c.health.givenUp) {
-			pause = f.cfg.RecheckInterval
+			pause = cfg.RecheckInterval
 		}
 	})
 	return pause
@@ -139,15 +144,13 @@ const maxCheckAnswer = 64 << 10
 // checker checks comets over HTTP, on a new connection each time: that the comet
 // accepts one is part of the question.
 type checker struct {
-	timeout time.Duration
-	path    string // where a comet's URL names none
-	client  *http.Client
+	live   *live
+	client *http.Client
 }
 
-func newChecker(cfg *Config) *checker {
+func newChecker(live *live) *checker {
 	return &checker{
-		timeout: cfg.CheckTimeout,
-		path:    cfg.Path,
+		live: live,
 		client: &http.Client{
 			Transport: &http.Transport{
 				DialContext:            (&net.Dialer{}).DialContext,
@@ -162,7 +165,7 @@ func newChecker(cfg *Config) *checker {
 
 // check asks a comet whether it is well.
 func (k *checker) check(ctx context.Context, c *comet) (checkResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	ctx, cancel := context.WithTimeout(ctx, k.live.conf().CheckTimeout)
 	defer cancel()
 	err := k.ask(ctx, c)
 	switch {
@@ -177,7 +180,7 @@ func (k *checker) check(ctx context.Context, c *comet) (checkResult, error) {
 func (k *checker) ask(ctx context.Context, c *comet) error {
 	path := c.path
 	if path == "" {
-		path = k.path
+		path = k.live.conf().Path
 	}
 	ask := checkOthers
 	if c.gossips {

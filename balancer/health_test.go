@@ -206,7 +206,7 @@ func TestLateSuccess(t *testing.T) {
 func TestAnsweredWhileDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil, "http://a")
-		b.fleet.cfg.RecheckInterval = time.Hour
+		b.fleet.conf().RecheckInterval = time.Hour // nothing runs yet
 		b.run()
 		a := b.comet("a:80")
 		b.refuses("a:80")

@@ -35,7 +35,7 @@ func (f *fleet) herdInterval(c *comet) time.Duration {
 	if s.revived.After(began) {
 		began = s.revived
 	}
-	rate := f.cfg.HandshakeRate * max(1, s.takers())
+	rate := f.conf().HandshakeRate * max(1, s.takers())
 	return herdInterval(c.lost.Load(), rate, time.Since(began), rand.Float64())
 }
 

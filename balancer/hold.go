@@ -71,7 +71,7 @@ func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, rq *exchange, o *outco
 		ctx.Hijack(func(conn net.Conn) { conn.Close() })
 		return
 	}
-	maxBody := int64(b.cfg.Limits.MaxBody)
+	maxBody := int64(b.conf().Limits.MaxBody)
 	upgrader := websocket.FastHTTPUpgrader{
 		ReadBufferSize: 1024, WriteBufferSize: 1024,
 		// The answer tells nobody anything, so any page may have it.

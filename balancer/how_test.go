@@ -189,6 +189,16 @@ func quick() Config {
 	return cfg
 }
 
+// liveOf is a configuration in force.
+func liveOf(t *testing.T, cfg Config) *live {
+	t.Helper()
+	l, err := newLive(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // run starts a balancer and waits until it is ready.
 func run(t *testing.T, cfg Config, members Members) *running {
 	t.Helper()

@@ -15,16 +15,17 @@ type Limits struct {
 
 	// ReadTimeout bounds the reading of a request's headers, and under
 	// [Config.Path] of its body; on other paths it bounds the silence within the
-	// body until the answer begins. Default 10 s.
-	ReadTimeout time.Duration
+	// body until the answer begins. Read at the start only. Default 10 s.
+	ReadTimeout time.Duration `reload:"restart"`
 
 	// WriteTimeout bounds for how long a client may take nothing of its answer, and
-	// either side of a WebSocket nothing of what the other sent. Default 30 s.
-	WriteTimeout time.Duration
+	// either side of a WebSocket nothing of what the other sent. Read at the start
+	// only. Default 30 s.
+	WriteTimeout time.Duration `reload:"restart"`
 
 	// IdleTimeout is how long a client's connection may stay without a request.
-	// Default 90 s, well above the interval between two polls.
-	IdleTimeout time.Duration
+	// Read at the start only. Default 90 s, well above the interval between two polls.
+	IdleTimeout time.Duration `reload:"restart"`
 
 	// DialTimeout bounds one dial to a comet. Default 1 s.
 	DialTimeout time.Duration

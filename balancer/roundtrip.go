@@ -184,7 +184,7 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 		if w.upload != nil {
 			w.upload.answered()
 		}
-		w.conn.SetReadDeadline(time.Now().Add(w.up.limits.UpstreamTimeout))
+		w.conn.SetReadDeadline(time.Now().Add(w.up.limits().UpstreamTimeout))
 		return nil
 	}
 	w.endUpload()

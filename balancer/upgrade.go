@@ -32,11 +32,11 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 			return &failure{stage: stageAnswering, err: fmt.Errorf("read answer to upgrade: %w", err)}
 		}
 		if !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) {
-			return relay(ctx, w, br, &b.cfg.Limits, &rq.rec, b.answered(rq, d, end))
+			return relay(ctx, w, br, &rq.conf.Limits, &rq.rec, b.answered(rq, d, end))
 		}
 		answer := append([]byte(nil), head[:len(head)-2]...)
 		if d.setCookie != "" {
-			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(b.cfg.Cookie.SetCookie(d.setCookie)))
+			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(rq.conf.Cookie.SetCookie(d.setCookie)))
 		}
 		answer = append(answer, "\r\n"...)
 		_, _ = br.Discard(len(head)) // what was peeked at is there
@@ -59,7 +59,7 @@ const startBy = 10 * time.Second
 func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, d decision, answer, frames []byte, end func()) {
 	c, began := d.comet, time.Now()
 	w.conn.SetDeadline(time.Time{})
-	t := &tunnel{client: ctx.Conn(), comet: w.conn, limit: b.cfg.Limits.WriteTimeout}
+	t := &tunnel{client: ctx.Conn(), comet: w.conn, limit: b.conf().Limits.WriteTimeout}
 	set := c.tunnels
 	b.tunnels.add(t)
 	set.add(t)

@@ -53,7 +53,7 @@ type upload struct {
 
 // startUpload begins to pass the body on. The wire must be waiting for its answer.
 func startUpload(w *wire, out *outgoing) *upload {
-	u := &upload{w: w, client: out.stream.conn, out: out, limits: w.up.limits, done: make(chan struct{})}
+	u := &upload{w: w, client: out.stream.conn, out: out, limits: w.up.limits(), done: make(chan struct{})}
 	go u.run()
 	return u
 }

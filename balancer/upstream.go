@@ -18,9 +18,9 @@ import (
 // sent again.
 type upstream struct {
 	// Fixed after construction.
-	addr   string
-	limits *Limits
-	dial   func(addr string, timeout time.Duration) (net.Conn, error)
+	addr string
+	live *live
+	dial func(addr string, timeout time.Duration) (net.Conn, error)
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -30,16 +30,19 @@ type upstream struct {
 	closed  bool                // the comet was removed: nothing is kept any more
 }
 
-func newUpstream(addr string, cfg *Config) *upstream {
+func newUpstream(addr string, live *live) *upstream {
 	return &upstream{
-		addr:   addr,
-		limits: &cfg.Limits,
+		addr: addr,
+		live: live,
 		dial: func(addr string, timeout time.Duration) (net.Conn, error) {
 			return net.DialTimeout("tcp", addr, timeout)
 		},
 		waiting: make(map[*wire]*outgoing),
 	}
 }
+
+// limits are those of now.
+func (u *upstream) limits() *Limits { return &u.live.conf().Limits }
 
 // wire is one connection to a comet. It belongs to one request at a time.
 type wire struct {
@@ -81,8 +84,9 @@ func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
 		}
 		w.close()
 	}
+	most := u.limits().MaxConns
 	u.mu.Lock()
-	if u.limits.MaxConns > 0 && u.open >= u.limits.MaxConns {
+	if most > 0 && u.open >= most {
 		u.mu.Unlock()
 		return nil, &failure{stage: stageFull, err: errMaxConns}
 	}
@@ -123,7 +127,7 @@ func (u *upstream) put(w *wire) {
 		return
 	}
 	u.mu.Lock()
-	keep := !u.closed && !w.gone && len(u.idle) < u.limits.MaxIdle
+	keep := !u.closed && !w.gone && len(u.idle) < u.limits().MaxIdle
 	if keep {
 		w.idleSince = time.Now()
 		u.idle = append(u.idle, w)
@@ -241,7 +245,7 @@ func (w *wire) wake(why stage) {
 func (u *upstream) sweep(now time.Time) {
 	u.mu.Lock()
 	n := 0
-	for n < len(u.idle) && now.Sub(u.idle[n].idleSince) > u.limits.MaxIdleTime {
+	for n < len(u.idle) && now.Sub(u.idle[n].idleSince) > u.limits().MaxIdleTime {
 		n++
 	}
 	old := append([]*wire(nil), u.idle[:n]...)

@@ -30,7 +30,7 @@ func newPool(t *testing.T, change func(*Limits)) *pool {
 	if change != nil {
 		change(&cfg.Limits)
 	}
-	p := &pool{upstream: newUpstream(ln.Addr().String(), &cfg), t: t, other: make(chan net.Conn, 16)}
+	p := &pool{upstream: newUpstream(ln.Addr().String(), liveOf(t, cfg)), t: t, other: make(chan net.Conn, 16)}
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -265,7 +265,7 @@ func TestDialStages(t *testing.T) {
 	}
 	ln.Close()
 	cfg := DefaultConfig()
-	u := newUpstream(ln.Addr().String(), &cfg)
+	u := newUpstream(ln.Addr().String(), liveOf(t, cfg))
 	if _, fail := u.get(false, time.Second); fail == nil || fail.stage != stageRefused {
 		t.Errorf("nobody listens: %v", fail)
 	}
