@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -24,12 +25,14 @@ var probes = map[string]func() error{
 	"docker":  sync.OnceValue(probeDocker),
 	"browser": sync.OnceValue(probeBrowser),
 	"netns":   sync.OnceValue(probeNetns),
+	"haproxy": sync.OnceValue(func() error { return errOf(System("haproxy")) }),
+	"nginx":   sync.OnceValue(func() error { return errOf(System("nginx")) }),
 }
 
 // Need skips the test by name when the machine lacks what it names: "node"
 // (Node and npm), "java" (a JDK and Maven), "docker" (a daemon that answers, and
-// compose), "browser" (Chromium) or "netns" (network namespaces that this user can
-// make and enter). When HALLEY_REQUIRE lists it, the test fails instead.
+// compose), "browser" (Chromium), "netns" (network namespaces that this user can
+// make and enter), "haproxy" or "nginx". When HALLEY_REQUIRE lists it, the test fails instead.
 func Need(tb testing.TB, what string) {
 	tb.Helper()
 	probe, known := probes[what]
@@ -135,6 +138,19 @@ func Compose() ([]string, error) {
 	}
 	return []string{"docker-compose"}, nil
 }
+
+// System returns the path of a program that may be where only root looks for programs.
+func System(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	if path, err := exec.LookPath(filepath.Join("/usr/sbin", name)); err == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("no %s in PATH or /usr/sbin", name)
+}
+
+func errOf(_ string, err error) error { return err }
 
 // inPath reports every program that cannot be found, not only the first.
 func inPath(names ...string) error {

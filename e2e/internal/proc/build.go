@@ -16,6 +16,7 @@ var programs = map[string]func() error{
 	"balancer": sync.OnceValue(func() error { return build("balancer", "./cmd/balancer") }),
 	"comet":    sync.OnceValue(func() error { return build("comet", "./cmd/comet") }),
 	"bare":     sync.OnceValue(func() error { return build("bare", "./e2e/internal/bare") }),
+	"backend":  sync.OnceValue(func() error { return build("backend", "./e2e/internal/rig/backend") }),
 }
 
 // directory is where this test binary's programs are; Main removes it.
@@ -31,8 +32,9 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Program returns the path of one of our programs, "balancer", "comet" or "bare" (with
-// which the comet is compared), built once for all tests of the binary, with the race detector when they have it.
+// Program returns the path of one of our programs, "balancer", "comet", "bare" (with
+// which the comet is compared) or "backend" (which stands behind the balancer and others when they are
+// compared), built once for all tests of the binary, with the race detector when they have it.
 func Program(tb testing.TB, name string) string {
 	tb.Helper()
 	if err := programs[name](); err != nil {
