@@ -2,15 +2,13 @@ package balancer
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/halleycomet/halley/internal/accept"
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/tlsfiles"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -27,8 +25,12 @@ type Balancer struct {
 	server   *fasthttp.Server
 	tunnels  *tunnelSet // all of them
 	clients  *clients
-	watch    *park.Set     // the clients whose requests wait
-	stopping chan struct{} // closed by stop
+	entries  *entryMetrics
+	greeted  *greeted         // those that have not come in yet
+	certs    *certs           // nil: no TLS is spoken
+	tlsFiles []*tlsfiles.File // that are read again
+	watch    *park.Set        // the clients whose requests wait
+	stopping chan struct{}    // closed by stop
 	stopOnce sync.Once
 
 	// Safe for any goroutine.
@@ -44,12 +46,17 @@ func New(cfg Config, members Members) (*Balancer, error) {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
 	b := &Balancer{
-		live: live, log: live.conf().Log, metrics: newMetrics(),
+		live: live, log: live.conf().Log, metrics: newMetrics(), entries: newEntryMetrics(),
 		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(live, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
+	if b.certs, err = newCerts(&live.conf().TLS); err != nil {
+		return nil, fmt.Errorf("balancer: %w", err)
+	}
+	b.tlsFiles = b.certs.files()
+	b.greeted = newGreeted(maxGreeted, b.entries.handshakes.WithLabelValues(string(shakeCrowded)).Inc)
 	b.server = b.newServer()
 	return b, nil
 }
@@ -95,11 +102,12 @@ func cometDown(c *comet) {
 }
 
 // Run keeps to the comets, until ctx ends: it follows the gossip, checks them, and
-// tidies up the connections to them.
+// tidies up the connections to them. It also looks at the files of certificates.
 func (b *Balancer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var tidy sync.WaitGroup
 	tidy.Go(func() { b.tidy(ctx) })
+	tidy.Go(func() { b.rereadFiles(ctx) })
 	err := b.fleet.run(ctx)
 	cancel()
 	tidy.Wait()
@@ -136,52 +144,6 @@ const (
 	// closeTime is how long closed connections have to be noticed.
 	closeTime = 2 * time.Second
 )
-
-// Serve answers the requests that come by ln until ctx ends. Then it stops in order:
-// no connection is accepted any more, held polls are answered (their sessions live,
-// the clients come back by another balancer, or by this one when it is back), the
-// WebSockets are closed with 1001, one after the other, and what is under way has
-// [Config.StopTime] to end. A balancer serves once.
-func (b *Balancer) Serve(ctx context.Context, ln net.Listener) error {
-	return b.ServeHandler(ctx, ln, b.Handler)
-}
-
-// ServeHandler is [Balancer.Serve] with a handler of one's own in front: it answers
-// what it likes, and calls [Balancer.Handler] for all the rest.
-func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fasthttp.RequestHandler) error {
-	b.server.Handler = b.guard(handler)
-	watch, unwatch := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		if err := b.watch.Run(watch); err != nil {
-			b.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
-		}
-	})
-	defer watching.Wait()
-	defer unwatch()
-	served := make(chan error, 1)
-	go func() { served <- b.server.Serve(listener{accept.Patiently(ln, b.crowded), b.clients}) }()
-	select {
-	case err := <-served:
-		b.stop()
-		return errors.Join(fmt.Errorf("balancer: serve %v: the listener ended", ln.Addr()), err)
-	case <-ctx.Done():
-	}
-	b.stop()
-	ln.Close() // the server does not know it when it had not come so far
-	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("balancer: serve %v: %w", ln.Addr(), err)
-	}
-	return nil
-}
-
-// crowded is told that there is no room for another connection, and warns once a
-// second.
-func (b *Balancer) crowded(err error) {
-	if now := time.Now().Unix(); b.tight.Swap(now) != now {
-		b.log.Warn("no room for another connection", zap.Error(err))
-	}
-}
 
 // stop ends everything that Serve began, and returns when nothing of it is alive.
 func (b *Balancer) stop() {
@@ -252,7 +214,7 @@ func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 
 // Collectors are the balancer's metrics.
 func (b *Balancer) Collectors() []prometheus.Collector {
-	return append(b.metrics.collectors(), cometStates{b.fleet})
+	return append(append(b.metrics.collectors(), b.entries.collectors()...), cometStates{b.fleet}, tlsfiles.FilesCollector(b.tlsFiles))
 }
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics

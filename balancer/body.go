@@ -27,7 +27,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.src.Read(p)
 	b.read += int64(n)
-	if c, ok := b.conn.(*clientConn); err == io.EOF && b.chunked && ok && c.ended.Load() {
+	if c := clientOf(b.conn); err == io.EOF && b.chunked && c != nil && c.ended.Load() {
 		return n, io.ErrUnexpectedEOF
 	}
 	b.ended = err == io.EOF

@@ -23,14 +23,21 @@ func newClients() *clients { return &clients{set: make(map[net.Conn]struct{})} }
 
 // state follows the server.
 func (c *clients) state(conn net.Conn, s fasthttp.ConnState) {
+	if cc := clientOf(conn); cc != nil {
+		conn = cc
+	}
 	switch s {
 	case fasthttp.StateNew:
-		c.mu.Lock()
-		c.set[conn] = struct{}{}
-		c.mu.Unlock()
+		c.add(conn)
 	case fasthttp.StateClosed:
 		c.remove(conn) // of one that is no clientConn
 	}
+}
+
+func (c *clients) add(conn net.Conn) {
+	c.mu.Lock()
+	c.set[conn] = struct{}{}
+	c.mu.Unlock()
 }
 
 func (c *clients) remove(conn net.Conn) {
@@ -73,18 +80,13 @@ func silentClient(conn net.Conn) bool {
 	return ok && !c.spoke.Load()
 }
 
-// listener hands out connections that clients knows about.
-type listener struct {
-	net.Listener
-	clients *clients
-}
-
-func (l listener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
+// know makes a clientConn of what a listener has accepted; what is no TCP stays as it
+// is.
+func (c *clients) know(conn net.Conn) net.Conn {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		return &clientConn{TCPConn: tcp, clients: l.clients}, nil
+		return &clientConn{TCPConn: tcp, clients: c}
 	}
-	return conn, err
+	return conn
 }
 
 // clientConn is known to clients until it is closed, by whomever. And it notices its
@@ -138,7 +140,7 @@ func (c *clientConn) Close() error {
 
 // leaveUnread says whether something of a request is left unread for good.
 func leaveUnread(conn net.Conn, left bool) {
-	if c, ok := conn.(*clientConn); ok {
+	if c := clientOf(conn); c != nil {
 		c.unread.Store(left)
 	}
 }

@@ -63,6 +63,9 @@ type Config struct {
 	// not in these networks. Default none: the client is who is connected.
 	TrustedProxies []string
 
+	// TLS is how clients come in over TLS. Default: they do not.
+	TLS TLS
+
 	// Origins lists the web origins whose pages may read the balancer's own answers,
 	// in the form of the comet's option of the same name. Default empty: pages of
 	// the same host only.
@@ -120,6 +123,7 @@ func DefaultConfig() Config {
 		Rise:            1,
 		HandshakeRate:   500,
 		StopTime:        5 * time.Second,
+		TLS:             defaultTLS(),
 		Limits:          DefaultLimits(),
 		Log:             zap.NewNop(),
 	}
@@ -188,6 +192,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Cookie.Validate(), c.Limits.validate())
+	errs = append(errs, c.Cookie.Validate(), c.Limits.validate(), c.TLS.validate())
 	return errors.Join(errs...)
 }

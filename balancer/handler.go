@@ -103,10 +103,14 @@ func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 		request: request{kind: kindPage, ip: conf.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))},
 		from: headFrom{
 			header: h, https: ctx.IsTLS(), peer: peer, trusted: conf.proxies.trusts(peer), body: bodyNone,
+			asked: conf.TLS.ClientCAFile != "",
 		},
 		effect: once,
 		out:    outgoing{wait: conf.Limits.UpstreamTimeout},
 		hold:   conf.Limits.Hold,
+	}
+	if c, ok := ctx.Conn().(*secureConn); ok {
+		rq.from.subject = c.subject
 	}
 	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), conf.Cookie.Name)
 	return rq

@@ -21,6 +21,8 @@ type headFrom struct {
 	peer    netip.Addr // who is connected, which need not be the client
 	trusted bool       // the peer is a proxy whose X-Forwarded headers are believed
 	upgrade bool       // to WebSocket: those headers are passed on
+	asked   bool       // certificates are asked for: who else names a subject is not believed
+	subject string     // of the client's certificate
 	// body is how the body is framed: its length, bodyChunked or bodyNone.
 	body int64
 }
@@ -56,6 +58,10 @@ func appendHead(dst []byte, f *headFrom, addr, cookieName, requestCookie string)
 				dst = appendLine(dst, "Cookie", value)
 			} else {
 				cookies = append(cookies, value)
+			}
+		case subjectHeader:
+			if !f.asked {
+				dst = appendLine(dst, subjectHeader, value)
 			}
 		case "X-Forwarded-For":
 			forwarded = append(forwarded, value)
@@ -97,6 +103,12 @@ func appendHead(dst []byte, f *headFrom, addr, cookieName, requestCookie string)
 		forwardedHost = host
 	}
 	dst = appendLine(dst, "X-Forwarded-Host", forwardedHost)
+
+	if f.subject != "" {
+		dst = append(dst, subjectHeader+": "...)
+		dst = append(dst, f.subject...)
+		dst = append(dst, "\r\n"...)
+	}
 
 	if f.upgrade {
 		dst = append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)

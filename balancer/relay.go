@@ -147,7 +147,7 @@ func newAnswerBody(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, length i
 
 // feedFrom tells the client's connection from where its answer comes.
 func feedFrom(client, comet net.Conn) {
-	if c, ok := client.(*clientConn); ok {
+	if c := clientOf(client); c != nil {
 		c.feedFrom(comet)
 	}
 }

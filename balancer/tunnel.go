@@ -85,8 +85,12 @@ func (t *tunnel) obliged() bool {
 // tunnel ends; whatever it takes gives it new time. The limit is looked at in quarters,
 // because the kernel says that there is room again only when there is much of it.
 func (t *tunnel) write(to net.Conn, p []byte, stuck tunnelEnd) error {
+	step := max(t.limit/4, 1)
+	if isTLS(to) {
+		step = t.limit // a record of which a part was written cannot be taken up again
+	}
 	for last := time.Now(); ; {
-		if err := to.SetWriteDeadline(time.Now().Add(max(t.limit/4, 1))); err != nil {
+		if err := to.SetWriteDeadline(time.Now().Add(step)); err != nil {
 			return err
 		}
 		if t.isShut() != endNone {
@@ -212,6 +216,10 @@ func (t *tunnel) abandon() {
 // drop ends a connection of which nothing is expected any more; what was written and
 // not yet taken is dropped with it, instead of being kept by the kernel.
 func drop(c net.Conn) {
+	if s, ok := c.(*secureConn); ok {
+		s.abort()
+		return
+	}
 	if l, ok := c.(interface{ SetLinger(sec int) error }); ok {
 		_ = l.SetLinger(0) // what cannot be set leaves it to the kernel
 	}

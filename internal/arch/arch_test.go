@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"comet/ext/timesync": {"bayeux", "comet"}, "comet/ext/activity": {"bayeux", "comet"},
 	"comet/ext/timestamp": {"bayeux", "comet"}, "comet/ext/binary": {"bayeux", "comet"},
 	"examples/chat":   {"bayeux", "comet"},
-	"balancer":        {"cluster", "bayeux", "internal/accept", "internal/sticky", "internal/origins", "internal/park"},
+	"balancer":        {"cluster", "bayeux", "internal/accept", "internal/sticky", "internal/origins", "internal/park", "internal/tlsfiles"},
 	"internal/accept": {}, "internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {},
 	"comet/access":  {"bayeux", "comet", "internal/reread"},
 	"internal/arch": {}, "internal/reread": {}, "internal/tlstest": {}, "internal/tlsfiles": {"internal/reread"},
