@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,8 +23,8 @@ func (p *Program) configCommand(of Command) Command {
 		Declare: func(s *Settings) Action {
 			var check string
 			var example bool
-			s.String(&check, "check", "FILE", "Read FILE as "+of.Name+" would, here and with this environment, and report every mistake.").NoEnv()
-			s.Bool(&example, "example", "Write a file with every setting, its default and what it is for.").NoEnv()
+			s.String(&check, "check", "FILE", "Read FILE as "+of.Name+" would, here and with this environment, and report every mistake. The status is 1 if there are any.").NoEnv()
+			s.Bool(&example, "example", "Write a file with every setting, its unit, its default and what it is for, and whether a reload takes it over.").NoEnv()
 			return Action{
 				Check: func() error {
 					if !s.unread("check") && (check == "") == !example {
@@ -68,12 +69,20 @@ func inFile(path string, err error) string {
 func (p *Program) example(w io.Writer, cmd Command) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Settings of %s %s. Flags and the environment go before this file.\n", p.Name, cmd.Name)
-	for _, set := range cmd.settings().list {
+	s := cmd.settings()
+	for _, form := range s.fileForms() {
+		wrap(&b, "# ", form)
+	}
+	reload := s.canReload()
+	for _, set := range s.list {
 		if set.name == configName {
 			continue
 		}
 		b.WriteString("\n")
 		wrap(&b, "# ", set.usage)
+		if note := set.note(reload); note != "" {
+			fmt.Fprintf(&b, "# %s\n", note)
+		}
 		if set.secret {
 			fmt.Fprintf(&b, "# A secret: set %s or %[1]s_FILE.\n", set.env())
 			continue
@@ -85,6 +94,31 @@ func (p *Program) example(w io.Writer, cmd Command) {
 		fmt.Fprintf(&b, "%s%s: %s\n", mark, set.name, set.yaml())
 	}
 	fmt.Fprint(w, b.String())
+}
+
+// note is the unit of a setting, and how a change of it takes effect.
+func (set *Setting) note(reload bool) string {
+	var notes []string
+	switch {
+	case set.isBool:
+		notes = append(notes, "Value: true or false.")
+	case set.many:
+		notes = append(notes, "Value: a list of "+strings.TrimSuffix(set.unit, ",...")+".")
+	case set.unit != "":
+		notes = append(notes, "Value: "+set.unit+".")
+	}
+	switch {
+	case reload && set.reloads:
+		notes = append(notes, "Taken over by a reload.")
+	case reload:
+		notes = append(notes, "Needs a restart.")
+	}
+	return strings.Join(notes, " ")
+}
+
+// canReload tells whether there are settings that a reload takes over.
+func (s *Settings) canReload() bool {
+	return slices.ContainsFunc(s.list, func(set *Setting) bool { return set.reloads })
 }
 
 // yaml is the example or the default as a YAML value.

@@ -67,6 +67,9 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 	if cmd.ConfigFile {
 		b.WriteString("\nA flag goes before the environment, that before the file of --config, that before\nthe default.\n")
 	}
+	if s.canReload() {
+		b.WriteString("\nSIGHUP, and a change of the file, have all of it read again. What needs a restart\nsays so below.\n")
+	}
 	b.WriteString(s.forms())
 	secrets := false
 	for i, set := range s.list {
@@ -78,7 +81,11 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 			continue
 		}
 		fmt.Fprintf(&b, "  --%s\n", set.heading())
-		wrap(&b, "      ", set.describe())
+		text := set.describe()
+		if s.canReload() && !set.reloads && set.name != configName {
+			text += " Needs a restart."
+		}
+		wrap(&b, "      ", text)
 	}
 	if secrets {
 		b.WriteString("\nSecrets, from the environment, or from the file that the variable with _FILE\nat its end names:\n")
@@ -93,20 +100,30 @@ func (p *Program) helpCommand(w io.Writer, cmd Command) {
 	fmt.Fprint(w, b.String())
 }
 
-// forms says how the values are written that cannot be guessed from their units.
+// form says how values are written that cannot be guessed from their unit.
+type form struct {
+	flag string // on the command line
+	file string // in the file
+	has  func(*Setting) bool
+}
+
+var allForms = []form{
+	{"DURATION is 1m30s, 500ms, or a bare number of milliseconds.", "DURATION is 1m30s, 500ms, or a bare number of milliseconds.",
+		func(set *Setting) bool { return set.unit == "DURATION" }},
+	{"BYTES is a number, alone or with KiB, MiB or GiB.", "BYTES is a number, alone or with KiB, MiB or GiB.",
+		func(set *Setting) bool { return set.unit == "BYTES" }},
+	{"Lists have commas, or the flag several times.", "Lists are [A, B], or a line with a dash for each.",
+		func(set *Setting) bool { return set.many }},
+	{"A switch without a value is on; --SWITCH=false turns it off.", "",
+		func(set *Setting) bool { return set.isBool && set.preset == "true" }},
+}
+
+// forms are those for the help.
 func (s *Settings) forms() string {
 	var text []string
-	for _, f := range []struct {
-		text string
-		has  func(*Setting) bool
-	}{
-		{"DURATION is 1m30s, 500ms, or a bare number of milliseconds.", func(set *Setting) bool { return set.unit == "DURATION" }},
-		{"BYTES is a number, alone or with KiB, MiB or GiB.", func(set *Setting) bool { return set.unit == "BYTES" }},
-		{"Lists have commas, or the flag several times.", func(set *Setting) bool { return set.many }},
-		{"A switch without a value is on; --SWITCH=false turns it off.", func(set *Setting) bool { return set.isBool && set.preset == "true" }},
-	} {
+	for _, f := range allForms {
 		if slices.ContainsFunc(s.list, f.has) {
-			text = append(text, f.text)
+			text = append(text, f.flag)
 		}
 	}
 	if text == nil {
@@ -116,6 +133,17 @@ func (s *Settings) forms() string {
 	b.WriteString("\n")
 	wrap(&b, "", strings.Join(text, " "))
 	return b.String()
+}
+
+// fileForms are those for the example.
+func (s *Settings) fileForms() []string {
+	var text []string
+	for _, f := range allForms {
+		if f.file != "" && slices.ContainsFunc(s.list, f.has) {
+			text = append(text, f.file)
+		}
+	}
+	return text
 }
 
 // settings declares the command's settings once more, only to look at them.

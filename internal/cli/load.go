@@ -22,11 +22,15 @@ type source struct {
 	file bool // whether there is --config
 }
 
+// item is an entry of a list in the file.
+type item struct{ label, text string }
+
 // given is what one source says about one setting.
 type given struct {
 	label string   // how messages name setting and source
 	texts []string // one or more
 	err   error    // instead of texts: why there are none
+	items []item   // of a list in the file: where the texts stand
 }
 
 // load fills the variables from all sources and returns the arguments that are
@@ -58,7 +62,7 @@ func (s *Settings) load(src source) (rest []string, err error) {
 			err = errors.Join(err, set.apply(file[set.name], env[set.name], flags[set.name]))
 		}
 	}
-	return rest, err
+	return rest, errors.Join(err, s.checkFiles())
 }
 
 // apply sets the variable from each source that has the setting, the weakest
@@ -73,6 +77,7 @@ func (set *Setting) apply(weakestFirst ...given) error {
 		if err == nil {
 			err = set.set(g.texts)
 		}
+		set.items = g.items
 		if set.unread = err != nil; set.unread {
 			errs = append(errs, fault(g.label, err))
 			continue

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -16,13 +17,30 @@ type mistakes struct {
 	err     error
 }
 
-// Error lists the mistakes, one on a line: those of the file in the order of its
-// lines, then the others.
-func (m *mistakes) Error() string {
+// Mistakes lists what is wrong with settings, each on one line; of any other error, that.
+func Mistakes(err error) []string {
+	if err == nil {
+		return nil
+	}
+	var m *mistakes
+	if errors.As(err, &m) {
+		return m.lines()
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
+// lines are the mistakes: those of the file in the order of its lines, then the others.
+func (m *mistakes) lines() []string {
 	lines := strings.Split(m.err.Error(), "\n")
 	slices.SortStableFunc(lines, func(a, b string) int {
 		return cmp.Compare(m.place(a), m.place(b))
 	})
+	return lines
+}
+
+// Error lists the mistakes, one on a line.
+func (m *mistakes) Error() string {
+	lines := m.lines()
 	if len(lines) == 1 {
 		return lines[0]
 	}

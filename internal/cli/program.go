@@ -68,6 +68,18 @@ type Call struct {
 	Environ []string
 	// Stdout and Stderr are the program's.
 	Stdout, Stderr io.Writer
+
+	again func(declare func(*Settings) Action) error // see Again
+}
+
+// Again reads the settings of the command once more, from the same flags, the same
+// environment and the file as it is now, into variables that declare binds anew, and
+// checks them. The error names every mistake; see [Mistakes].
+func (c Call) Again(declare func(*Settings) Action) error {
+	if c.again == nil {
+		return errors.New("settings: this command does not read them again")
+	}
+	return c.again(declare)
 }
 
 // Main runs the program with the arguments, environment and streams of this
@@ -100,7 +112,8 @@ func (p *Program) Run(ctx context.Context, call Call) int {
 }
 
 func (p *Program) runCommand(ctx context.Context, cmd Command, call Call) error {
-	action, rest, err := cmd.load(source{args: call.Args, env: call.LookupEnv, file: cmd.ConfigFile})
+	src := source{args: call.Args, env: call.LookupEnv, file: cmd.ConfigFile}
+	action, rest, err := cmd.load(src)
 	if errors.Is(err, errHelp) {
 		p.helpCommand(call.Stdout, cmd)
 		return nil
@@ -110,6 +123,12 @@ func (p *Program) runCommand(ctx context.Context, cmd Command, call Call) error 
 		return err
 	}
 	call.Args = rest
+	call.again = func(declare func(*Settings) Action) error {
+		next := cmd
+		next.Declare = declare
+		_, _, err := next.load(src)
+		return err
+	}
 	err = action.Run(ctx, call)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // being told to stop is no failure

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -15,10 +16,13 @@ type Report struct {
 	settings *Settings
 	errs     []error
 	told     map[string]bool // settings of which an earlier check has complained
+	entries  map[string]int  // how often an entry of a list was
 }
 
 // NewReport begins a report of these settings.
-func NewReport(s *Settings) *Report { return &Report{settings: s, told: make(map[string]bool)} }
+func NewReport(s *Settings) *Report {
+	return &Report{settings: s, told: make(map[string]bool), entries: make(map[string]int)}
+}
 
 // Err is all that was reported, or nil.
 func (r *Report) Err() error { return errors.Join(r.errs...) }
@@ -27,8 +31,22 @@ func (r *Report) Err() error { return errors.Join(r.errs...) }
 func (r *Report) Add(setting string, err error) {
 	if err != nil && !r.settings.unread(setting) {
 		r.told[setting] = true
-		r.errs = append(r.errs, r.settings.Fault(setting, err))
+		r.errs = append(r.errs, r.fault(setting, err))
 	}
+}
+
+// fault names the setting, and of a list in the file the line of the entry that is
+// wrong: of one that stands there more than once, each time another, and the last where
+// just that is the mistake.
+func (r *Report) fault(setting string, err error) error {
+	return r.settings.faultAt(setting, err, func(entry string, err error) int {
+		if strings.HasSuffix(err.Error(), " twice") {
+			return math.MaxInt
+		}
+		key := setting + "\x00" + entry
+		r.entries[key]++
+		return r.entries[key] - 1
+	})
 }
 
 // Needed reports a setting that has no value, with what it is needed for.
@@ -63,7 +81,7 @@ func (r *Report) All(err error, names map[string]string) {
 			setting = field
 		}
 		if !r.told[setting] && !r.settings.unread(setting) {
-			r.errs = append(r.errs, r.settings.Fault(setting, errors.New(what)))
+			r.errs = append(r.errs, r.fault(setting, errors.New(what)))
 			told[setting] = true
 		}
 	}

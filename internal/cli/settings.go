@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,10 +28,15 @@ type Setting struct {
 	unit   string                     // what stands for the value in the help
 	preset string                     // the default as a user would write it
 	set    func(texts []string) error // parses and stores; leaves the variable alone on error
+	get    func() string              // what is stored, to be compared
 	many   bool                       // takes several texts: repeated flags, a YAML sequence
 	isBool bool                       // the flag alone means true
 	secret bool                       // environment and _FILE only, never shown
 	noEnv  bool
+	file   bool // its values name files to read
+
+	// said by Reloads
+	reloads bool
 
 	// of the example file
 	sample string // what stands there instead of the default
@@ -37,6 +44,7 @@ type Setting struct {
 
 	// written by load
 	from   string // label of the source that won, "" for the default
+	items  []item // of a list in the file: where each of its entries stands
 	unread bool   // the strongest source could not be read: the variable holds another's value
 }
 
@@ -59,6 +67,45 @@ func (set *Setting) Local(value string) *Setting {
 	set.sample, set.preset = value, ""
 	return set
 }
+
+// Reloads says that a running program takes these settings over when it reads its
+// configuration again; all others need a restart. The help and the example tell which
+// is which as soon as there is one of them.
+func (s *Settings) Reloads(names ...string) {
+	for _, name := range names {
+		set := s.find(name)
+		if set == nil {
+			panic("cli: setting " + name + " is not declared")
+		}
+		set.reloads = true
+	}
+}
+
+// Names lists the settings, secrets left out, in the order of their declaration.
+func (s *Settings) Names() []string {
+	var names []string
+	for _, set := range s.list {
+		if !set.secret {
+			names = append(names, set.name)
+		}
+	}
+	return names
+}
+
+// Changed lists the settings that have another value in other, which has the same
+// declarations, secrets included.
+func (s *Settings) Changed(other *Settings) []string {
+	var names []string
+	for _, set := range s.list {
+		if o := other.find(set.name); o != nil && o.get() != set.get() {
+			names = append(names, set.name)
+		}
+	}
+	return names
+}
+
+// File is the path of the YAML file that was read, "" for none.
+func (s *Settings) File() string { return s.file }
 
 // envPrefix begins the names of all variables.
 const envPrefix = "HALLEY_"
@@ -123,12 +170,28 @@ func (s *Settings) List(p *[]string, name, unit, usage string) *Setting {
 	return s.add(&Setting{
 		name: name, unit: unit + ",...", usage: usage, preset: strings.Join(*p, ","), many: true,
 		set: func(texts []string) error { *p = splitList(texts...); return nil },
+		get: func() string { return strings.Join(*p, ",") },
 	})
+}
+
+// Path declares the path of a file that is read. That it can be read is checked with
+// the rest.
+func (s *Settings) Path(p *string, name, usage string) *Setting {
+	set := s.String(p, name, "FILE", usage)
+	set.file = true
+	return set
+}
+
+// Paths declares a list of them.
+func (s *Settings) Paths(p *[]string, name, usage string) *Setting {
+	set := s.List(p, name, "FILE", usage)
+	set.file = true
+	return set
 }
 
 // Secret declares a secret text.
 func (s *Settings) Secret(p *string, name, usage string) *Setting {
-	return s.addSecret(name, usage, func(text string) error { *p = text; return nil })
+	return s.addSecret(name, usage, func(text string) error { *p = text; return nil }, func() string { return *p })
 }
 
 // Keys declares a list of encryption keys, in the form of ParseKeys.
@@ -139,12 +202,12 @@ func (s *Settings) Keys(p *[][]byte, name, usage string) *Setting {
 			*p = keys
 		}
 		return err
-	})
+	}, func() string { return string(bytes.Join(*p, []byte{','})) })
 }
 
-func (s *Settings) addSecret(name, usage string, set func(string) error) *Setting {
+func (s *Settings) addSecret(name, usage string, set func(string) error, get func() string) *Setting {
 	return s.add(&Setting{
-		name: name, usage: usage, secret: true,
+		name: name, usage: usage, secret: true, get: get,
 		set: func(texts []string) error { return set(texts[len(texts)-1]) },
 	})
 }
@@ -160,8 +223,35 @@ func (s *Settings) Source(name string) string {
 
 // Fault says what is wrong with a value that could be read, naming its setting
 // and source; of joined errors, each. A nil err stays nil.
+//
+// A mistake in one entry of a list begins with the entry in quotes, and is told with
+// its line where the list stands in the file.
 func (s *Settings) Fault(name string, err error) error {
-	return fault(s.Source(name), err)
+	return s.faultAt(name, err, func(string, error) int { return 0 })
+}
+
+// faultAt is Fault, where nth tells which of several entries that are the same is meant.
+func (s *Settings) faultAt(name string, err error, nth func(entry string, err error) int) error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, s.faultAt(name, e, nth))
+		}
+		return errors.Join(errs...)
+	}
+	set := s.find(name)
+	if set == nil || len(set.items) == 0 {
+		return fault(s.Source(name), err)
+	}
+	quoted, qerr := strconv.QuotedPrefix(err.Error())
+	if qerr != nil {
+		return fault(s.Source(name), err)
+	}
+	entry, _ := strconv.Unquote(quoted)
+	return fault(set.label(entry, nth(entry, err)), err)
 }
 
 func fault(label string, err error) error {
@@ -174,6 +264,9 @@ func fault(label string, err error) error {
 			errs = append(errs, fault(label, e))
 		}
 		return errors.Join(errs...)
+	}
+	if _, ok := err.(elsewhere); ok {
+		return err
 	}
 	return fmt.Errorf("%s: %w", label, err)
 }
@@ -203,7 +296,7 @@ func (s *Settings) add(set *Setting) *Setting {
 // declare adds a setting of one value: of several texts the last counts.
 func declare[T any](s *Settings, p *T, name, unit, usage string, parse func(string) (T, error), format func(T) string) *Setting {
 	return s.add(&Setting{
-		name: name, unit: unit, usage: usage, preset: format(*p),
+		name: name, unit: unit, usage: usage, preset: format(*p), get: func() string { return format(*p) },
 		set: func(texts []string) error {
 			v, err := parse(texts[len(texts)-1])
 			if err == nil {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -40,7 +43,7 @@ func (s *Settings) readFile(path string) (map[string]given, error) {
 		lines := make(map[string]int)
 		for _, entry := range entries {
 			key := entry.Key.GetToken().Value
-			label := at(path, entry.Key) + ": " + key
+			label := at(path, entry.Key) + ": " + shown(key)
 			name := spelled(key)
 			if first, twice := lines[name]; twice {
 				errs = append(errs, fmt.Errorf("%s: is there already, in line %d", label, first))
@@ -51,8 +54,7 @@ func (s *Settings) readFile(path string) (map[string]given, error) {
 				errs = append(errs, fault(label, err))
 				continue
 			}
-			texts, err := yamlValue(entry.Value, s.find(name).many)
-			found[name] = given{label: label, texts: texts, err: err}
+			found[name] = yamlValue(entry.Value, path, label, shown(key), s.find(name).many)
 		}
 	}
 	return found, errors.Join(errs...)
@@ -73,26 +75,73 @@ func (s *Settings) misplaced(key string) error {
 	return nil
 }
 
-func yamlValue(value ast.Node, many bool) ([]string, error) {
-	if list, ok := value.(*ast.SequenceNode); ok {
-		if !many {
-			return nil, errors.New("is one value, not a list")
-		}
-		var texts []string
-		for _, item := range list.Values {
-			text, err := scalar(item)
-			if err != nil {
-				return nil, err
-			}
-			texts = append(texts, text)
-		}
-		if texts == nil {
-			texts = []string{""} // [] empties the list, and is not the same as no key
-		}
-		return texts, nil
+// yamlValue reads the value of a key. The label of each entry of a list has the line of
+// the entry.
+func yamlValue(value ast.Node, path, label, key string, many bool) given {
+	g := given{label: label}
+	list, ok := value.(*ast.SequenceNode)
+	if !ok {
+		var text string
+		text, g.err = scalar(value)
+		g.texts = []string{text}
+		return g
 	}
-	text, err := scalar(value)
-	return []string{text}, err
+	if !many {
+		g.err = errors.New("is one value, not a list")
+		return g
+	}
+	var errs []error
+	for _, entry := range list.Values {
+		place := at(path, entry) + ": " + key
+		text, err := scalar(entry)
+		if err != nil {
+			errs = append(errs, elsewhere{place, err})
+			continue
+		}
+		g.texts = append(g.texts, text)
+		for _, one := range splitList(text) {
+			g.items = append(g.items, item{place, one})
+		}
+	}
+	if g.texts == nil {
+		g.texts = []string{""} // [] empties the list, and is not the same as no key
+	}
+	g.err = errors.Join(errs...)
+	return g
+}
+
+// elsewhere is a mistake that has a label of its own.
+type elsewhere struct {
+	label string
+	err   error
+}
+
+func (e elsewhere) Error() string { return e.label + ": " + e.err.Error() }
+func (e elsewhere) Unwrap() error { return e.err }
+
+// label is how messages name the setting and where its value came from: of an entry of
+// a list in the file, the line of the entry. Of several that are the same it is that of
+// the nth, or of the last.
+func (set *Setting) label(entry string, nth int) string {
+	label := cmp.Or(set.from, set.name)
+	for _, i := range set.items {
+		if i.text != entry {
+			continue
+		}
+		label = i.label
+		if nth--; nth < 0 {
+			break
+		}
+	}
+	return label
+}
+
+// shown is a key in a message, which is one line.
+func shown(key string) string {
+	if strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // scalar returns a value as it is written, so that each kind of setting reads its

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// checkFiles reports the files that settings name and that cannot be read.
+func (s *Settings) checkFiles() error {
+	var errs []error
+	for _, set := range s.list {
+		if !set.file || set.unread || set.from == "" {
+			continue
+		}
+		paths := []string{set.get()}
+		if set.many {
+			paths = splitList(set.get())
+		}
+		for _, path := range paths {
+			if path == "" {
+				continue
+			}
+			if err := readable(path); err != nil {
+				errs = append(errs, fault(set.label(path, 0), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// readable tells why a file cannot be read: that it is there, a regular file, and may
+// be opened, says less than a byte of it.
+func readable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	switch _, err := file.Read(make([]byte, 1)); {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s is empty", path)
+	case err != nil:
+		return err
+	}
+	return nil
+}
