@@ -92,6 +92,3 @@ func parseHop(s string) (netip.Addr, bool) {
 // plain brings the several ways of writing one address to one: an IPv4 address
 // stays IPv4 when it came in IPv6, and an interface is no part of an address.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
-
-// network is what of a client's address it is routed by, as bytes: the whole.
-func network(a netip.Addr) []byte { return a.AsSlice() }

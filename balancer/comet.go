@@ -35,6 +35,9 @@ type comet struct {
 	state  atomic.Uint32
 	lost   atomic.Int64          // sessions that it had when it went down
 	downAt atomic.Int64          // when it went down, in Unix nanoseconds; 0 never
+	share  atomic.Uint32         // its weight
+	tier   atomic.Uint32         // it is a backup of the comets of lower tiers
+	fresh  atomic.Int64          // when it last became healthy while others were at work, in Unix nanoseconds; 0 never
 	heir   atomic.Pointer[comet] // who took over its connections, at the same address
 	wake   chan struct{}         // buffer 1: check now
 
@@ -51,7 +54,7 @@ type comet struct {
 // newComet makes a comet in state Unknown, without connections. An empty tag means
 // that it does not gossip.
 func newComet(u cometURL, urlTag, tag sticky.Tag, started time.Time) *comet {
-	return &comet{
+	c := &comet{
 		cometURL: u,
 		nameTag:  sticky.NameTag(u.name),
 		tag:      tag,
@@ -61,6 +64,8 @@ func newComet(u cometURL, urlTag, tag sticky.Tag, started time.Time) *comet {
 		started:  started,
 		wake:     make(chan struct{}, 1),
 	}
+	c.share.Store(1)
+	return c
 }
 
 // cometKey tells an incarnation of a comet from all others.
@@ -77,9 +82,27 @@ func (c *comet) State() State { return State(c.state.Load()) }
 // lives reports whether requests of sessions that the comet has may be sent to it.
 func (c *comet) lives() bool { return c.State().lives() }
 
-// takesNew reports whether new sessions go to the comet, whatever the others are like.
-// When none does, others get them (State.openness).
-func (c *comet) takesNew() bool { return c.is(Healthy) }
+// worstRank is that of a comet that is not for new sessions at all.
+const worstRank = 1 << 20
+
+// rank orders the comets for new sessions: first by how open they are, then backups
+// after those that they are the backups of.
+func (c *comet) rank() int {
+	open := c.State().openness()
+	if open == 0 {
+		return worstRank
+	}
+	return (mostOpen-open)<<16 | int(c.tier.Load())
+}
+
+// opening tells whether and how the comet may get new sessions: of those whose weight
+// is not 0, the comets of the lowest rank get them, in proportion to their weights.
+func (c *comet) opening() (rank int, weight uint64) {
+	if rank = c.rank(); rank == worstRank {
+		return rank, 0
+	}
+	return rank, uint64(c.share.Load())
+}
 
 // living is the comet that this one has become, itself as a rule.
 func (c *comet) living() *comet {

@@ -55,6 +55,9 @@ type Config struct {
 	// Keys are the keys of stickiness in use. Default all three.
 	Keys Keys `setting:"keys"`
 
+	// Routing says more of how a comet is chosen.
+	Routing Routing
+
 	// Cookie is the browser cookie that pins a client. Defaults are CometD's.
 	Cookie bayeux.Cookie `prefix:"browser-cookie-"`
 
@@ -115,6 +118,7 @@ func DefaultConfig() Config {
 		Path:            "/cometd",
 		Place:           PlaceAuto,
 		Keys:            Keys{ClientID: true, Cookie: true, IP: true},
+		Routing:         DefaultRouting(),
 		Cookie:          bayeux.DefaultCookie(),
 		CheckInterval:   time.Second,
 		RecheckInterval: 250 * time.Millisecond,
@@ -192,6 +196,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Cookie.Validate(), c.Limits.validate(), c.TLS.validate())
+	errs = append(errs, c.Routing.validate(), c.Cookie.Validate(), c.Limits.validate(), c.TLS.validate())
 	return errors.Join(errs...)
 }

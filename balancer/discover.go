@@ -216,6 +216,7 @@ func (f *fleet) predecessor(c *comet) *comet {
 // ends old without a word to its clients. The caller holds mu.
 func (f *fleet) inherit(c, old *comet) {
 	c.up, c.tunnels, c.load = old.up, old.tunnels, old.load
+	c.fresh.Store(old.fresh.Load())
 	if !old.gossips || old.cond.base == Healthy {
 		c.cond.base, c.cond.full = old.cond.base, old.cond.full
 		c.checked = old.checked

@@ -68,7 +68,7 @@ func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fl
 		log:     cfg.Log,
 		metrics: m,
 		members: members,
-		options: routeOptions{choose: rand.IntN, mint: sticky.NewCookie},
+		options: routeOptions{choose: rand.IntN, mint: sticky.NewCookie, now: time.Now},
 		check:   newChecker(live).check,
 		onDown:  onDown,
 		comets:  make(map[string]*comet),
@@ -106,12 +106,18 @@ func (f *fleet) changed() <-chan struct{} {
 	return f.change
 }
 
+// routing is what route depends on, now.
+func (f *fleet) routing() routeOptions {
+	o, cfg := f.options, f.conf()
+	o.place, o.keys, o.slowStart = cfg.Place, cfg.Keys, cfg.Routing.SlowStart
+	o.prefixes = prefixes{cfg.Routing.IPPrefix4, cfg.Routing.IPPrefix6}
+	return o
+}
+
 // route decides where a request goes, now. A request that could not be delivered may
 // be routed again after the fleet was told so.
 func (f *fleet) route(r *request) decision {
-	o, cfg := f.options, f.conf()
-	o.place, o.keys = cfg.Place, cfg.Keys
-	d := route(r, f.snapshot(), o)
+	d := route(r, f.snapshot(), f.routing())
 	if d.comet != nil && r.kind == kindBayeux && (r.handshake || r.upgrade) {
 		d.comet.load.placed.Add(1)
 	}
@@ -179,6 +185,9 @@ func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
 		return
 	}
 	now := time.Now()
+	if to == Healthy && (from == Unknown || from == Down || from == Draining) && f.ready {
+		c.fresh.Store(now.UnixNano())
+	}
 	if to == Down || to == Gone {
 		if from != Down {
 			c.lost.Store(c.load.sessions())

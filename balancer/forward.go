@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
@@ -180,7 +179,8 @@ func (b *Balancer) another(rq *exchange, d decision) (decision, bool) {
 			others = append(others, c)
 		}
 	}
-	to := lessLoaded(others, rand.IntN)
+	o := b.fleet.routing()
+	to := lessLoaded(others, &o)
 	if to == nil {
 		return d, false
 	}

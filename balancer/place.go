@@ -1,5 +1,7 @@
 package balancer
 
+import "time"
+
 // place chooses a comet for a request that no key of a session has decided: one that
 // begins a session, or whose session nobody knows.
 //
@@ -19,9 +21,9 @@ func place(r *request, s *snapshot, o routeOptions) decision {
 	}
 	d := decision{reason: placeReason(r, byLoad)}
 	if byLoad {
-		d.comet = lessLoaded(s.comets, o.choose)
+		d.comet = lessLoaded(s.comets, &o)
 	} else {
-		d.comet = rendezvous(s.comets, hashKey(network(r.ip)))
+		d.comet = rendezvous(s.comets, o.prefixes.key(r.ip))
 	}
 	if d.comet == nil {
 		d.reason = pick(r, ReasonNoComet, ReasonPageNoComet)
@@ -45,7 +47,7 @@ func pinnable(s *snapshot, k Keys) bool {
 		return false
 	}
 	for _, c := range s.comets {
-		if !c.gossips && c.State().openness() > 0 {
+		if _, weight := c.opening(); weight > 0 && !c.gossips {
 			return false
 		}
 	}
@@ -79,33 +81,90 @@ func placeReason(r *request, byLoad bool) Reason {
 	return ReasonIP
 }
 
-// lessLoaded draws two of the comets that are most open to new sessions and chooses the
-// one with fewer of them. Two draws are nearly as even as a look at all, and do not send
-// everybody to the one comet that has just come.
-func lessLoaded(comets []*comet, choose func(int) int) *comet {
-	open := make([]*comet, 0, 16)
-	most := 1
+// lessLoaded draws two of the comets that take new sessions, by their weights, and
+// chooses the one with fewer of them in proportion to its weight. Two draws are nearly
+// as even as a look at all, and do not send everybody to the one comet that has just
+// come. One that has become healthy later than the other takes only a part of what it
+// is chosen for.
+func lessLoaded(comets []*comet, o *routeOptions) *comet {
+	open := make([]offer, 0, 16)
+	lowest, total := worstRank, 0
 	for _, c := range comets {
-		switch o := c.State().openness(); {
-		case o > most:
-			open, most = append(open[:0], c), o
-		case o == most:
-			open = append(open, c)
+		rank, weight := c.opening()
+		if weight == 0 || rank > lowest {
+			continue
 		}
+		if rank < lowest {
+			lowest, total, open = rank, 0, open[:0]
+		}
+		open = append(open, offer{c, int64(weight)})
+		total += int(weight)
 	}
-	n := len(open)
-	switch n {
+	switch len(open) {
 	case 0:
 		return nil
 	case 1:
-		return open[0]
+		return open[0].comet
 	}
-	i, j := choose(n), choose(n-1)
-	if j >= i {
-		j++
+	i := drawn(open, -1, o.choose(total))
+	j := drawn(open, i, o.choose(total-int(open[i].weight)))
+	first, second := open[i], open[j]
+	if second.lighter(first) {
+		first, second = second, first
 	}
-	if open[j].load.sessions() < open[i].load.sessions() {
-		i = j
+	if mine, theirs := first.comet.ramp(o), second.comet.ramp(o); mine < theirs && o.choose(theirs) >= mine {
+		return second.comet
 	}
-	return open[i]
+	return first.comet
+}
+
+// offer is a comet that may get a new session.
+type offer struct {
+	comet  *comet
+	weight int64
+}
+
+// lighter reports whether a has fewer sessions in proportion to its weight than b,
+// the new one included.
+func (a offer) lighter(b offer) bool {
+	return (a.comet.load.sessions()+1)*b.weight < (b.comet.load.sessions()+1)*a.weight
+}
+
+// drawn is the offer that a number drawn below the sum of the weights stands for, when
+// the one at skip is left out.
+func drawn(open []offer, skip, n int) int {
+	at := 0
+	for i := range open {
+		if i == skip {
+			continue
+		}
+		if at = i; n < int(open[i].weight) {
+			break
+		}
+		n -= int(open[i].weight)
+	}
+	return at
+}
+
+// fullRamp is the whole of the new sessions that would come to a comet.
+const fullRamp = 1000
+
+// ramp is how much of the new sessions that would come to a comet it takes, of
+// fullRamp: nothing at the moment when it became healthy, all once Config.SlowStart is
+// over.
+//
+// It holds for placing by load only. What is chosen by rendezvous hashing must be the
+// same at every moment, and on every balancer: a ramp would move clients to another
+// comet and on again while it climbs.
+func (c *comet) ramp(o *routeOptions) int {
+	began := c.fresh.Load()
+	if began == 0 || o.slowStart <= 0 {
+		return fullRamp
+	}
+	since := o.now().Sub(time.Unix(0, began))
+	switch {
+	case since < 0, since >= o.slowStart: // the clock may have been set back
+		return fullRamp
+	}
+	return int(fullRamp * since / o.slowStart)
 }

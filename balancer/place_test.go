@@ -27,19 +27,19 @@ func TestPlaceDrawsAll(t *testing.T) {
 	cs := gossiping(5)
 	cs[2].state.Store(uint32(Draining))
 	count := map[*comet]int{}
-	choose := testOptions(3).choose
+	o := testOptions(3)
 	for range 4000 {
-		count[lessLoaded(cs, choose)]++
+		count[lessLoaded(cs, &o)]++
 	}
 	for i, c := range cs {
 		if n := count[c]; i == 2 && n != 0 || i != 2 && (n < 800 || n > 1200) {
 			t.Errorf("comet %d was drawn %d times of 4000", i, n)
 		}
 	}
-	if c := lessLoaded(cs[2:3], choose); c != nil {
+	if c := lessLoaded(cs[2:3], &o); c != nil {
 		t.Errorf("%s takes no sessions", c.name)
 	}
-	if c := lessLoaded(cs[1:3], choose); c != cs[1] {
+	if c := lessLoaded(cs[1:3], &o); c != cs[1] {
 		t.Errorf("got %v", c)
 	}
 }

@@ -4,32 +4,30 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// rendezvous chooses among the comets that are most open to new sessions the one that
-// scores highest for a key, and nil when none is. The score depends on the key and
-// the comet's name alone, so all balancers choose the same whatever order they know
-// the comets in, and when the list changes only those keys move whose comet went, or
-// which a new comet wins.
+// rendezvous chooses for a key among the comets that take new sessions, and nil when
+// there are none. Each comet bids by a hash of the key and its name and by its weight
+// alone, so all balancers choose the same whatever order they know the comets in. When
+// the list changes only those keys move whose comet went, or which a new comet wins;
+// when a weight grows only keys to that comet, when it falls only keys from it; never
+// a key between two others.
 func rendezvous(comets []*comet, key uint64) *comet {
-	var best *comet
-	var high uint64
-	most := 1
+	var best bid
+	lowest := worstRank
 	for _, c := range comets {
-		open := c.State().openness()
-		if open < most {
+		rank, weight := c.opening()
+		if weight == 0 || rank > lowest {
 			continue
 		}
-		if open > most {
-			best, most = nil, open
-		}
-		if s := mix(c.hash ^ key); best == nil || s > high || s == high && c.name < best.name {
-			best, high = c, s
+		b := bid{comet: c, weight: weight, hash: mix(c.hash ^ key)}
+		if rank < lowest || b.over(&best) {
+			lowest, best = rank, b
 		}
 	}
-	return best
+	return best.comet
 }
 
 // mix is the finalizer of splitmix64: it is a bijection in which each bit of the
-// input turns half the bits of the output, so the scores of two comets for one key
+// input turns half the bits of the output, so the hashes of two comets for one key
 // have nothing to do with each other.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -11,7 +11,7 @@ const testClients = 10_000
 func owners(cs []*comet) []string {
 	out := make([]string, testClients)
 	for i := range out {
-		if c := rendezvous(cs, hashKey(network(testIP(i)))); c != nil {
+		if c := rendezvous(cs, testKey(i)); c != nil {
 			out[i] = c.name
 		}
 	}
@@ -105,7 +105,7 @@ func TestRendezvousEven(t *testing.T) {
 func TestRendezvousStays(t *testing.T) {
 	cs := gossiping(5)
 	for i, want := range []string{"comet-0", "comet-1", "comet-0", "comet-2", "comet-4"} {
-		if got := rendezvous(cs, hashKey(network(testIP(i)))).name; got != want {
+		if got := rendezvous(cs, testKey(i)).name; got != want {
 			t.Errorf("%s goes to %s, want %s", testIP(i), got, want)
 		}
 	}
@@ -113,8 +113,17 @@ func TestRendezvousStays(t *testing.T) {
 
 func BenchmarkRendezvous(b *testing.B) {
 	cs := gossiping(16)
-	ip := network(testIP(1))
 	for b.Loop() {
-		rendezvous(cs, hashKey(ip))
+		rendezvous(cs, testKey(1))
+	}
+}
+
+func BenchmarkRendezvousWeighted(b *testing.B) {
+	cs := gossiping(16)
+	for i, c := range cs {
+		c.share.Store(uint32(i + 1))
+	}
+	for b.Loop() {
+		rendezvous(cs, testKey(1))
 	}
 }

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/halleycomet/halley/internal/sticky"
 )
@@ -68,8 +69,14 @@ func (d decision) moved(c *comet) decision {
 type routeOptions struct {
 	place Place
 	keys  Keys
+	// prefixes are what of a client's address counts.
+	prefixes prefixes
+	// slowStart is for how long a fresh comet is spared.
+	slowStart time.Duration
 	// choose draws a number below n.
 	choose func(n int) int
+	// now is the time.
+	now func() time.Time
 	// mint makes the cookie value of a new browser.
 	mint func(sticky.Tag) string
 }
@@ -132,14 +139,15 @@ func routeByCookie(r *request, s *snapshot, tag sticky.Tag, random string) (deci
 }
 
 // mayBegin reports whether a handshake or an upgrade that names c stays there. A comet
-// that is suspect or full keeps its sessions, and an upgrade may be of one; a handshake
-// goes where there is less doubt.
+// that is suspect, full or a backup keeps its sessions, and an upgrade may be of one; a
+// handshake goes where there is less doubt. A weight of 0 keeps new clients away, and
+// not those that have been there.
 func (r *request) mayBegin(c *comet, s *snapshot) bool {
 	switch c.State() {
-	case Healthy, Unknown:
+	case Unknown:
 		return true
-	case Suspect, Full:
-		return !r.handshake || !s.opener(c)
+	case Healthy, Suspect, Full:
+		return !r.handshake || c.rank() == 0 || !s.opener(c)
 	}
 	return false
 }

@@ -23,7 +23,7 @@ func TestRoute(t *testing.T) {
 		sameRandom bool // with the random part of the request's
 	}
 	first := func(cs []*comet) *comet { return cs[0] }
-	byIP := func(cs []*comet) *comet { return rendezvous(cs, hashKey(network(ip))) }
+	byIP := func(cs []*comet) *comet { return rendezvous(cs, defaultPrefixes.key(ip)) }
 	byRandom := func(cs []*comet) *comet { return rendezvous(cs, hashString(testRandom)) }
 	someone := func(cs []*comet) *comet { return nil } // replaced below: any healthy one
 

@@ -27,15 +27,15 @@ type snapshot struct {
 	byNameTag map[sticky.Tag]*comet
 }
 
-// takers counts the comets that get new sessions: the healthy ones, and while there
-// are none the next best.
+// takers counts the comets that get new sessions: those of the lowest rank.
 func (s *snapshot) takers() int {
-	n, most := 0, 1
+	n, lowest := 0, worstRank
 	for _, c := range s.comets {
-		switch o := c.State().openness(); {
-		case o > most:
-			n, most = 1, o
-		case o == most:
+		switch rank, weight := c.opening(); {
+		case weight == 0 || rank > lowest:
+		case rank < lowest:
+			n, lowest = 1, rank
+		default:
 			n++
 		}
 	}
@@ -44,9 +44,9 @@ func (s *snapshot) takers() int {
 
 // opener reports whether a comet is more open to new sessions than c.
 func (s *snapshot) opener(c *comet) bool {
-	mine := c.State().openness()
+	mine := c.rank()
 	for _, other := range s.comets {
-		if other.State().openness() > mine {
+		if rank, weight := other.opening(); weight > 0 && rank < mine {
 			return true
 		}
 	}

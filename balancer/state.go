@@ -54,12 +54,15 @@ func (s State) String() string {
 // One that was not checked yet is given the benefit of the doubt.
 func (s State) lives() bool { return s < Down }
 
+// mostOpen is the openness of a healthy comet.
+const mostOpen = 3
+
 // openness ranks the comets for new sessions: those of the highest rank above 0 that
 // is there get them.
 func (s State) openness() int {
 	switch s {
 	case Healthy:
-		return 3
+		return mostOpen
 	case Suspect:
 		return 2
 	case Full:

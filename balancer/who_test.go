@@ -64,10 +64,15 @@ func allKeys() Keys { return Keys{ClientID: true, Cookie: true, IP: true} }
 func testOptions(seed uint64) routeOptions {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	return routeOptions{
-		place: PlaceAuto, keys: allKeys(),
+		place: PlaceAuto, keys: allKeys(), prefixes: defaultPrefixes, slowStart: 10 * time.Second, now: time.Now,
 		choose: rng.IntN,
 		mint:   func(t sticky.Tag) string { return sticky.Repin(t, "minted0minted0mint") },
 	}
 }
 
 func testIP(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}) }
+
+var defaultPrefixes = prefixes{v4: 32, v6: 64}
+
+// testKey is that of a client by its address.
+func testKey(i int) uint64 { return defaultPrefixes.key(testIP(i)) }

@@ -131,7 +131,7 @@ func TestOpenness(t *testing.T) {
 		byHash, byLoad := map[*comet]bool{}, map[*comet]bool{}
 		for n := range 200 {
 			byHash[rendezvous(cs, hashString(string(rune(n))))] = true
-			byLoad[lessLoaded(cs, func(most int) int { return n % most })] = true
+			byLoad[lessLoaded(cs, &routeOptions{choose: func(most int) int { return n % most }})] = true
 		}
 		for _, got := range []map[*comet]bool{byHash, byLoad} {
 			delete(got, nil)

@@ -46,6 +46,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.List(&b.TrustedProxies, "trusted-proxies", "CIDR", "Networks whose X-Forwarded-For is believed.")
 	s.List(&b.Origins, "origins", "ORIGIN", "Web origins that may read the balancer's own answers, as https://a.example or https://*.a.example; * is any. Empty: those of the same host. Give the comets the same list.")
 	s.Duration(&b.StopTime, "stop-time", "How long requests under way have to end when the balancer stops. WebSockets are closed spread over it.")
+	declareRouting(s, &b.Routing)
 	declareChecks(s, b)
 	declareLimits(s, &b.Limits)
 	node.DeclareCookie(s, &b.Cookie)
