@@ -137,12 +137,25 @@ func (n *process) run(ctx context.Context) error {
 		add("gossip", n.members.Run)
 	}
 	add("comets", n.balancer.Run)
-	add("listen", func(ctx context.Context) error { return n.balancer.Serve(ctx, n.listeners.Listen) })
+	add("listen", func(ctx context.Context) error {
+		return n.balancer.ServeListeners(ctx, n.balancer.Handler, n.entrances()...)
+	})
 	if n.admin != nil {
 		add("admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) })
 	}
 	add("announce", n.announce)
 	return g.Run()
+}
+
+// entrances are the listeners for clients.
+func (n *process) entrances() (all []balancer.Listener) {
+	if n.listeners.Listen != nil {
+		all = append(all, balancer.Listener{Listener: n.listeners.Listen})
+	}
+	if n.listeners.TLS != nil {
+		all = append(all, balancer.Listener{Listener: n.listeners.TLS, TLS: true})
+	}
+	return all
 }
 
 // announce tells where the balancer listens, and waits for ctx to end.

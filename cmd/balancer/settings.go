@@ -32,7 +32,7 @@ func declareServe(s *cli.Settings) *settings {
 	host, _ := os.Hostname()
 	set := &settings{
 		Settings: node.Declare(s, "127.0.0.1:8080", cmp.Or(host, "balancer"), node.Usage{
-			Listen: "Where clients connect,", Name: "This balancer's name in the gossip.", Admin: "/healthz, /readyz, /metrics, /comets, /log-level and /debug/pprof/",
+			Listen: "Where clients connect,", TLSListen: "Where clients connect over TLS, HOST:PORT, beside --listen or instead of it (--listen \"\"). Empty: nowhere.", Name: "This balancer's name in the gossip.", Admin: "/healthz, /readyz, /metrics, /comets, /log-level and /debug/pprof/",
 		}),
 		balancer: balancer.DefaultConfig(), keys: []string{keyClientID, keyCookie, keyIP},
 	}
@@ -47,6 +47,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.List(&b.Origins, "origins", "ORIGIN", "Web origins that may read the balancer's own answers, as https://a.example or https://*.a.example; * is any. Empty: those of the same host. Give the comets the same list.")
 	s.Duration(&b.StopTime, "stop-time", "How long requests under way have to end when the balancer stops. WebSockets are closed spread over it.")
 	declareRouting(s, &b.Routing)
+	declareTLS(s, &b.TLS)
 	declareChecks(s, b)
 	declareLimits(s, &b.Limits)
 	node.DeclareCookie(s, &b.Cookie)
@@ -89,6 +90,7 @@ func (s *settings) check() error {
 	if !s.Gossips() && len(s.balancer.Comets) == 0 {
 		r.Add("comets", errors.New("none are listed, and without gossip none will be found: give --comets, or --gossip and --join"))
 	}
+	s.checkTLS(r)
 	s.CheckKey(r, s.Open("gossip", "gossip-advertise"))
 	return r.Err()
 }

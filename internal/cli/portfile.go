@@ -13,12 +13,13 @@ import (
 // Ports are the addresses that a program got, as the port file holds them: lines
 //
 //	listen=127.0.0.1:8080
+//	tls-listen=127.0.0.1:8443
 //	admin=127.0.0.1:9090
 //	gossip=127.0.0.1:7946
 //
 // in this order, without those that the program does not have.
 type Ports struct {
-	Listen, Admin, Gossip string
+	Listen, TLSListen, Admin, Gossip string
 }
 
 // WriteFile puts the file there in one rename, so that a reader who finds it finds
@@ -79,7 +80,7 @@ func RemovePorts(path string) error {
 
 func (p Ports) text() []byte {
 	var b bytes.Buffer
-	for _, line := range []struct{ name, addr string }{{"listen", p.Listen}, {"admin", p.Admin}, {"gossip", p.Gossip}} {
+	for _, line := range []struct{ name, addr string }{{"listen", p.Listen}, {"tls-listen", p.TLSListen}, {"admin", p.Admin}, {"gossip", p.Gossip}} {
 		if line.addr != "" {
 			fmt.Fprintf(&b, "%s=%s\n", line.name, line.addr)
 		}
@@ -99,6 +100,8 @@ func ReadPorts(path string) (Ports, error) {
 		switch name {
 		case "listen":
 			p.Listen = addr
+		case "tls-listen":
+			p.TLSListen = addr
 		case "admin":
 			p.Admin = addr
 		case "gossip":

@@ -132,7 +132,7 @@ func TestPortFile(t *testing.T) {
 		ports Ports
 		text  string
 	}{
-		{Ports{"127.0.0.1:1", "127.0.0.1:2", "[::1]:3"}, "listen=127.0.0.1:1\nadmin=127.0.0.1:2\ngossip=[::1]:3\n"},
+		{Ports{"127.0.0.1:1", "127.0.0.1:9", "127.0.0.1:2", "[::1]:3"}, "listen=127.0.0.1:1\ntls-listen=127.0.0.1:9\nadmin=127.0.0.1:2\ngossip=[::1]:3\n"},
 		{Ports{Listen: "127.0.0.1:4"}, "listen=127.0.0.1:4\n"},
 	} {
 		if err := c.ports.WriteFile(path); err != nil {

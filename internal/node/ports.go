@@ -12,7 +12,8 @@ import (
 
 // Listeners are the TCP addresses that a node has bound.
 type Listeners struct {
-	Listen net.Listener
+	Listen net.Listener // nil where clients come by TLS alone
+	TLS    net.Listener // nil without such an address
 	Admin  net.Listener // nil without an admin address
 
 	portFile string // where Announce writes them; empty: nowhere
@@ -26,11 +27,15 @@ func (s *Settings) Bind() (l Listeners, err error) {
 			return l, err
 		}
 	}
-	if l.Listen, err = cli.Listen("listen", s.Listen); err != nil {
-		return l, err
-	}
-	if s.Admin != "" {
-		if l.Admin, err = cli.Listen("admin", s.Admin); err != nil {
+	for _, a := range []struct {
+		ln            *net.Listener
+		setting, addr string
+	}{{&l.Listen, "listen", s.Listen}, {&l.TLS, "tls-listen", s.TLSListen}, {&l.Admin, "admin", s.Admin}} {
+		if a.addr == "" {
+			continue
+		}
+		if *a.ln, err = cli.Listen(a.setting, a.addr); err != nil {
+			*a.ln = nil
 			l.Close()
 			return Listeners{}, err
 		}
@@ -43,11 +48,11 @@ func (s *Settings) Bind() (l Listeners, err error) {
 // the addresses in it. One that a successor has written by now stays.
 func (l Listeners) Close() {
 	if l.portFile != "" {
-		if ports, err := cli.ReadPorts(l.portFile); err == nil && ports.Listen == l.Listen.Addr().String() {
+		if ports, err := cli.ReadPorts(l.portFile); err == nil && ports.Listen == address(l.Listen) && ports.TLSListen == address(l.TLS) {
 			cli.RemovePorts(l.portFile) //nolint:errcheck // Close has nobody to tell, and the next start tries again
 		}
 	}
-	for _, ln := range []net.Listener{l.Listen, l.Admin} {
+	for _, ln := range []net.Listener{l.Listen, l.TLS, l.Admin} {
 		if ln != nil {
 			ln.Close()
 		}
@@ -57,10 +62,7 @@ func (l Listeners) Close() {
 // Announce tells which addresses were got, once they are: in the port file, and in
 // one log line with more fields. It returns early when ctx ends.
 func (s *Settings) Announce(ctx context.Context, l Listeners, members *cluster.Cluster, log *zap.Logger, more ...zap.Field) error {
-	ports := cli.Ports{Listen: l.Listen.Addr().String()}
-	if l.Admin != nil {
-		ports.Admin = l.Admin.Addr().String()
-	}
+	ports := cli.Ports{Listen: address(l.Listen), TLSListen: address(l.TLS), Admin: address(l.Admin)}
 	if members != nil {
 		select {
 		case <-members.Started():
@@ -74,8 +76,19 @@ func (s *Settings) Announce(ctx context.Context, l Listeners, members *cluster.C
 			return err
 		}
 	}
+	if ports.TLSListen != "" {
+		more = append([]zap.Field{zap.String("tls-listen", ports.TLSListen)}, more...)
+	}
 	log.Info("listening", append([]zap.Field{
 		zap.String("listen", ports.Listen), zap.String("admin", ports.Admin), zap.String("gossip", ports.Gossip), zap.String("name", s.Name),
 	}, more...)...)
 	return nil
+}
+
+// address is that of a listener, empty when there is none.
+func address(ln net.Listener) string {
+	if ln == nil {
+		return ""
+	}
+	return ln.Addr().String()
 }

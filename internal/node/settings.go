@@ -22,7 +22,8 @@ type Settings struct {
 	Source *cli.Settings
 
 	Name       string
-	Listen     string
+	Listen     string // empty: none; only where there is TLSListen
+	TLSListen  string // empty: none
 	Admin      string // empty: none
 	Gossip     string // empty: no gossip
 	Advertise  string
@@ -35,18 +36,22 @@ type Settings struct {
 }
 
 // Usage is how the help of a program words what is particular to it.
-type Usage struct{ Listen, Name, Admin string }
+// Without a text for TLSListen a program has no such setting.
+type Usage struct{ Listen, TLSListen, Name, Admin string }
 
 // Declare binds the settings. Listen and Name have the defaults given.
 func Declare(s *cli.Settings, listen, name string, usage Usage) *Settings {
 	set := &Settings{Source: s, Cluster: cluster.DefaultConfig(), Listen: listen, Name: name}
 	s.String(&set.Listen, "listen", "ADDR", usage.Listen+" HOST:PORT; without a host it is this node's one private address; port 0 is any that is free.").Example(listen)
+	if usage.TLSListen != "" {
+		s.String(&set.TLSListen, "tls-listen", "ADDR", usage.TLSListen)
+	}
 	s.String(&set.Name, "name", "NAME", usage.Name+" The default is the host name.").Local("node-1")
 	s.String(&set.Gossip, "gossip", "ADDR", "Where the gossip listens, on TCP and UDP. Empty: no gossip.")
 	s.String(&set.Advertise, "gossip-advertise", "ADDR", "This node's gossip address as others see it. The default is that of --gossip, with this node's private address where that is every interface.")
 	s.List(&set.Cluster.Join, "join", "ADDR", "Gossip addresses of other nodes. One live one is enough; names are resolved anew at each try.")
 	s.String(&set.Admin, "admin", "ADDR", "Where "+usage.Admin+" are served. Empty: nowhere.")
-	s.String(&set.PortFile, "port-file", "FILE", "A file to write the addresses to that were got, in lines listen=ADDR, admin=ADDR, gossip=ADDR.")
+	s.String(&set.PortFile, "port-file", "FILE", "A file to write the addresses to that were got, in lines listen=ADDR, admin=ADDR, gossip=ADDR, and tls-listen=ADDR where there is one.")
 	set.LogLevel = s.Log()
 	s.Keys(&set.Cluster.Keys, "cluster-key", "Keys of the gossip, base64 of 16, 24 or 32 bytes; the first encrypts, all decrypt.")
 	s.Secret(&set.AdminToken, "admin-token", "The bearer token that the admin asks for.")
@@ -72,13 +77,13 @@ func (s *Settings) Gossips() bool { return s.Gossip != "" }
 // others reach at url. It binds nothing and asks no name server.
 func (s *Settings) Check(r *cli.Report, role cluster.Role, url string) {
 	for _, a := range []struct{ setting, addr string }{
-		{"listen", s.Listen}, {"admin", s.Admin}, {"gossip", s.Gossip}, {"gossip-advertise", s.Advertise},
+		{"listen", s.Listen}, {"tls-listen", s.TLSListen}, {"admin", s.Admin}, {"gossip", s.Gossip}, {"gossip-advertise", s.Advertise},
 	} {
-		if a.addr != "" || a.setting == "listen" {
+		if a.addr != "" || a.setting == "listen" && s.TLSListen == "" {
 			r.Addr(a.setting, a.addr)
 		}
 	}
-	for _, clash := range clashes(s.Listen, s.Admin, s.Gossip) {
+	for _, clash := range clashes(s.Listen, s.TLSListen, s.Admin, s.Gossip) {
 		r.Add(clash.setting, fmt.Errorf("%s is the address of %s already", clash.addr, clash.other))
 	}
 	if s.Admin != "" && !cli.IsLoopback(s.Admin) && s.AdminToken == "" {
@@ -113,9 +118,9 @@ type clash struct{ setting, addr, other string }
 
 // clashes finds the settings that cannot be bound because of another. Gossip binds
 // TCP too. Names are compared as they are written, for no name server is asked.
-func clashes(listen, admin, gossip string) (found []clash) {
+func clashes(listen, tlsListen, admin, gossip string) (found []clash) {
 	var taken []clash
-	for _, a := range []clash{{setting: "listen", addr: listen}, {setting: "admin", addr: admin}, {setting: "gossip", addr: gossip}} {
+	for _, a := range []clash{{setting: "listen", addr: listen}, {setting: "tls-listen", addr: tlsListen}, {setting: "admin", addr: admin}, {setting: "gossip", addr: gossip}} {
 		for _, b := range taken {
 			if sameAddr(a.addr, b.addr) {
 				a.other = b.setting

@@ -31,8 +31,9 @@ func TestClashingAddresses(t *testing.T) {
 		{":1", "127.0.0.1:1", "", ""}, // the private address is another
 		{":1", ":1", "", "admin: :1 is the address of listen already"},
 		{"a:1", "b:1", "", ""},
+		{"127.0.0.1:8443", "", "", "tls-listen: 127.0.0.1:8443 is the address of listen already"},
 	} {
-		s := &Settings{Source: &cli.Settings{}, Cluster: cluster.DefaultConfig(), Name: "a", Listen: c.listen, Admin: c.admin, Gossip: c.gossip}
+		s := &Settings{Source: &cli.Settings{}, Cluster: cluster.DefaultConfig(), Name: "a", Listen: c.listen, TLSListen: "127.0.0.1:8443", Admin: c.admin, Gossip: c.gossip}
 		r := cli.NewReport(s.Source)
 		s.Check(r, cluster.RoleBalancer, "")
 		said := ""

@@ -46,9 +46,17 @@ func New(t testing.TB) *Authority {
 // files of dir, replacing what is there.
 func (a *Authority) Pair(t testing.TB, dir string, expires time.Time) (certFile, keyFile string) {
 	t.Helper()
+	return a.Named(t, dir, "tls", pkix.Name{CommonName: "comet"}, expires, "localhost")
+}
+
+// Named is Pair with a subject, for 127.0.0.1 and these hosts, in files of that name.
+// The certificate is one for servers and for clients.
+func (a *Authority) Named(t testing.TB, dir, file string, subject pkix.Name, expires time.Time, hosts ...string) (certFile, keyFile string) {
+	t.Helper()
 	key := newKey(t)
-	template := template("comet", expires)
-	template.DNSNames, template.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	template := template("", expires)
+	template.Subject, template.DNSNames, template.IPAddresses = subject, hosts, []net.IP{net.IPv4(127, 0, 0, 1)}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +65,7 @@ func (a *Authority) Pair(t testing.TB, dir string, expires time.Time) (certFile,
 	if err != nil {
 		t.Fatal(err)
 	}
-	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	certFile, keyFile = filepath.Join(dir, file+".crt"), filepath.Join(dir, file+".key")
 	write(t, certFile, "CERTIFICATE", der)
 	write(t, keyFile, "PRIVATE KEY", private)
 	return certFile, keyFile

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/halleycomet/halley/balancer"
+	"github.com/halleycomet/halley/internal/cli"
+)
+
+// declareTLS binds how clients come in over TLS.
+func declareTLS(s *cli.Settings, t *balancer.TLS) {
+	s.List(&t.CertFiles, "tls-cert", "FILE", "PEM files with the certificates of --tls-listen, the leaf first in each. The name that a client asks for chooses, the first is for all others. They are read again when they change.")
+	s.List(&t.KeyFiles, "tls-key", "FILE", "PEM files with their keys, in the same order.")
+	s.String(&t.ClientCAFile, "tls-client-ca", "FILE", "A PEM file with the authorities that sign the certificates of clients. Empty: none is asked for.")
+	cli.Enum(s, &t.ClientCert, "tls-client-cert", []balancer.ClientCert{balancer.ClientCertRequest, balancer.ClientCertRequire}, "Whether a client needs a certificate, where there is --tls-client-ca.")
+	s.String(&t.MinVersion, "tls-min-version", "1.2|1.3", "The least version of TLS that is spoken with clients.")
+	s.Duration(&t.HandshakeTimeout, "tls-handshake-timeout", "How long the TLS handshake of a client may take.")
+}
+
+// checkTLS reports settings of TLS that lead nowhere.
+func (s *settings) checkTLS(r *cli.Report) {
+	switch t := &s.balancer.TLS; {
+	case s.TLSListen != "" && !t.Any():
+		r.Add("tls-listen", errors.New("needs a certificate: give --tls-cert and --tls-key"))
+	case s.TLSListen == "" && t.Any():
+		r.Add("tls-cert", errors.New("is used by nobody without --tls-listen"))
+	}
+}
