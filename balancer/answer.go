@@ -17,6 +17,11 @@ const (
 	ReasonTimeout Reason = "timeout"
 	// ReasonFull: no connection to the comet was to be had.
 	ReasonFull Reason = "full"
+	// ReasonQueueTimeout: the comet was at a limit, and there was no room within
+	// Limits.QueueTime.
+	ReasonQueueTimeout Reason = "queue_timeout"
+	// ReasonQueueFull: likewise, and as many queued for it already as may.
+	ReasonQueueFull Reason = "queue_full"
 	// ReasonStopping: the balancer stops, and let go of a poll that the comet held.
 	ReasonStopping Reason = "stopping"
 	// ReasonPreflight: a CORS preflight with no comet to ask.

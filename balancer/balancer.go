@@ -94,6 +94,7 @@ func (b *Balancer) newServer() *fasthttp.Server {
 // cometDown is told of a comet that went down, or is gone: whoever waits for it is
 // answered, and its tunnels end, so that their clients go elsewhere.
 func cometDown(c *comet) {
+	c.limits.flush()
 	c.up.interrupt()
 	c.tunnels.closeAll(endCometDown)
 	if c.is(Gone) {
@@ -214,7 +215,7 @@ func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 
 // Collectors are the balancer's metrics.
 func (b *Balancer) Collectors() []prometheus.Collector {
-	return append(append(b.metrics.collectors(), b.entries.collectors()...), cometStates{b.fleet}, tlsfiles.FilesCollector(b.tlsFiles))
+	return append(append(b.metrics.collectors(), b.entries.collectors()...), cometStates{b.fleet}, cometGauges{b.fleet}, tlsfiles.FilesCollector(b.tlsFiles))
 }
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics

@@ -29,6 +29,7 @@ type comet struct {
 	up      *upstream  // its connections
 	tunnels *tunnelSet // the tunnels to it
 	load    *load
+	limits  *gate        // what it is used for, and how far it may be
 	counts  *cometCounts // what was counted under its name
 
 	// Safe for any goroutine.

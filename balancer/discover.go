@@ -191,6 +191,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 		f.inherit(c, old)
 	} else {
 		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), newTunnelSet(), &load{}
+		c.limits = newGate(func() *Limits { return &f.conf().Limits })
 	}
 	if c.state.Store(uint32(c.cond.state())); c.is(Draining) {
 		f.drains = append(f.drains, departing{c, c.drains[0]})
@@ -215,7 +216,7 @@ func (f *fleet) predecessor(c *comet) *comet {
 // inherit hands the connections of old, and what is known of how it is, to c, and
 // ends old without a word to its clients. The caller holds mu.
 func (f *fleet) inherit(c, old *comet) {
-	c.up, c.tunnels, c.load = old.up, old.tunnels, old.load
+	c.up, c.tunnels, c.load, c.limits = old.up, old.tunnels, old.load, old.limits
 	c.fresh.Store(old.fresh.Load())
 	if !old.gossips || old.cond.base == Healthy {
 		c.cond.base, c.cond.full = old.cond.base, old.cond.full

@@ -59,9 +59,13 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 		case hangUp:
 			return &outcome{hangUp: true, gone: fail.stage == stageGone}
 		case later:
-			return &outcome{why: ReasonFull, reply: tryLater(b.retryInterval())}
+			return &outcome{why: laterReason(fail.stage), reply: tryLater(b.retryInterval())}
 		case moveOn:
 			return &outcome{why: ReasonStopping, reply: goOn(b.releaseInterval())}
+		case aside:
+			if other, found := b.another(rq, d); found {
+				d = other
+			}
 		case unsure:
 			other, found := b.another(rq, d)
 			if !found {
@@ -95,7 +99,15 @@ func unsureReason(s stage) Reason {
 func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) {
 	c := d.comet
 	limits := &rq.conf.Limits
-	end := c.load.begin()
+	room, fail := b.enter(rq, d)
+	if fail != nil {
+		return afterFailure(fail.stage, rq.effect, trial{}, limits.Redial), fail
+	}
+	c.load.begin()
+	end := func() {
+		c.load.done()
+		room.leave()
+	}
 	out := &rq.out
 	out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
 	may := func() *failure {

@@ -256,27 +256,6 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A comet with as many connections as it may have gets no more.
-func TestMaxConns(t *testing.T) {
-	var held atomic.Int32
-	a := newFakeComet(t, "a", nil)
-	a.serve(holding(&a, &held))
-	cfg := quick()
-	cfg.Limits.MaxConns = 3
-	b := run(t, cfg, gossipOf(a))
-	var wg sync.WaitGroup
-	for range 3 {
-		wg.Go(func() { b.do(http.MethodPost, "/cometd", connect("1", a.clientID())) })
-	}
-	b.until("held", func() bool { return held.Load() == 3 })
-	if r := b.post(publish("1", a.clientID())).one(t); r.Error != "503::no_comet" || r.Advice == nil || r.Advice.Reconnect != "retry" {
-		t.Errorf("%+v", r)
-	}
-	a.kill()
-	wg.Wait()
-	b.until("no connection is left", func() bool { return b.comet(a).up.conns() == 0 })
-}
-
 // awaited is how many answers of a comet are waited for.
 func (u *upstream) awaited() int {
 	u.mu.Lock()

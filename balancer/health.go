@@ -98,6 +98,7 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 	cfg := f.conf()
 	pause = cfg.CheckInterval
 	f.update(func() {
+		f.roomAgain(c)
 		if !c.checked {
 			c.checked, f.dirty = true, true
 		}
@@ -119,6 +120,9 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 			pause = cfg.RecheckInterval
 		}
 	})
+	if c.limits.waiters.Load() > 0 {
+		c.limits.handOver() // the limits may be others now
+	}
 	return pause
 }
 

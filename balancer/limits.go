@@ -61,9 +61,13 @@ type Limits struct {
 	// below the comet's own limit (Node's is 5 s). Default 4 s.
 	MaxIdleTime time.Duration
 
-	// MaxConns bounds the connections to one comet, held polls and tunnels
-	// included; 0 is no bound. Default 0.
-	MaxConns int
+	// Comet bounds what one comet is used for at a time.
+	Comet CometLimits `prefix:"comet-"`
+
+	// QueueTime is how long a request waits for room at its comet when that is at a
+	// limit, before the balancer answers it itself. Below the time after which clients
+	// give a request up (CometD's: 10 s beyond the timeout). Default 5 s.
+	QueueTime time.Duration
 }
 
 // DefaultLimits returns the defaults that the fields name.
@@ -82,6 +86,8 @@ func DefaultLimits() Limits {
 		RetryMax:        5 * time.Second,
 		MaxIdle:         256,
 		MaxIdleTime:     4 * time.Second,
+		Comet:           CometLimits{MaxQueue: 1024},
+		QueueTime:       5 * time.Second,
 	}
 }
 
@@ -103,6 +109,7 @@ func (l *Limits) validate() error {
 		{"upstream-timeout", l.UpstreamTimeout},
 		{"retry-min", l.RetryMin},
 		{"max-idle-time", l.MaxIdleTime},
+		{"queue-time", l.QueueTime},
 	} {
 		if d.value <= 0 {
 			bad(d.setting, "%v is not above zero", d.value)
@@ -120,8 +127,6 @@ func (l *Limits) validate() error {
 	if l.MaxIdle < 0 {
 		bad("max-idle", "%d is below zero", l.MaxIdle)
 	}
-	if l.MaxConns < 0 {
-		bad("max-conns", "%d is below zero", l.MaxConns)
-	}
+	errs = append(errs, l.Comet.validate())
 	return errors.Join(errs...)
 }

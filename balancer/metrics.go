@@ -70,6 +70,10 @@ type metrics struct {
 	tunnels, held prometheus.Gauge
 	// hangups counts clients that went away while their request waited.
 	hangups prometheus.Counter
+	// queues counts requests that found their comet at a limit, by comet and how that
+	// ended; queued is the time for which they waited, by comet.
+	queues *prometheus.CounterVec
+	queued *prometheus.HistogramVec
 	// checks counts checks, by comet and result (ok, refused, failed).
 	checks *prometheus.CounterVec
 
@@ -81,9 +85,10 @@ type metrics struct {
 // The bounds of the histograms, in seconds: of what is answered at once, of what may
 // be held for as long as comets hold it, and of what lives.
 var (
-	quickly = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
-	heldFor = []float64{0.01, 0.1, 1, 5, 10, 20, 31, 61, 121}
-	livesOf = []float64{1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600}
+	quickly   = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
+	heldFor   = []float64{0.01, 0.1, 1, 5, 10, 20, 31, 61, 121}
+	queuedFor = []float64{0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10}
+	livesOf   = []float64{1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600}
 )
 
 func newMetrics() *metrics {
@@ -113,6 +118,8 @@ func newMetrics() *metrics {
 		reroutes: counters("reroutes_total", "Requests that were sent again, or to another comet.", "reason"),
 		refused:  counters("refused_total", "Requests refused as malformed or over a limit.", "reason"),
 		closed:   counters("tunnels_closed_total", "Tunnels that the balancer closed.", "reason"),
+		queues:   counters("queue_ends_total", "Requests that found their comet at a limit, by how it ended.", "comet", "result"),
+		queued:   histograms("queue_seconds", "Time for which requests queued for their comet.", queuedFor, "comet"),
 		checks:   counters("checks_total", "Checks of comets.", "comet", "result"),
 		tunnels:  gauge("tunnels", "WebSocket tunnels open."),
 		held:     gauge("held", "Requests waiting for the answer of a comet."),
@@ -128,7 +135,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut,
 		m.answered, m.reroutes, m.refused, m.closed,
-		m.tunnels, m.held, m.hangups, m.checks,
+		m.tunnels, m.held, m.hangups, m.checks, m.queues, m.queued,
 	}
 }
 
@@ -153,7 +160,7 @@ func (m *metrics) forget(comet string) {
 		delete(m.byName, comet)
 	}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut, m.checks,
+		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut, m.checks, m.queues, m.queued,
 	} {
 		v.DeletePartialMatch(prometheus.Labels{"comet": comet})
 	}

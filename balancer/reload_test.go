@@ -30,7 +30,7 @@ func TestEverySettingIsCompared(t *testing.T) {
 			t.Errorf("%s: put back, changed are %v", s.name, rest)
 		}
 	}
-	for _, name := range []string{"path", "keys", "max-conns", "browser-cookie-http-only", "trusted-proxies"} {
+	for _, name := range []string{"path", "keys", "comet-max-conns", "browser-cookie-http-only", "trusted-proxies"} {
 		if !seen[name] {
 			t.Errorf("%s is none of them", name)
 		}
@@ -133,7 +133,7 @@ func TestReloadUnderRequests(t *testing.T) {
 	}
 	for i := range 100 {
 		cfg.Comets = both[:1+i%2]
-		cfg.Limits.MaxBody, cfg.HandshakeRate, cfg.Limits.MaxConns = 1000+i, 1+i, i%2*1000
+		cfg.Limits.MaxBody, cfg.HandshakeRate, cfg.Limits.Comet.MaxConns = 1000+i, 1+i, i%2*1000
 		cfg.TrustedProxies, cfg.Origins = [][]string{nil, {"127.0.0.1"}}[i%2], [][]string{nil, {"*"}}[i%2]
 		cfg.Cookie.Domain = []string{"", "a.example"}[i%2]
 		if applied, restart, err := b.Reload(cfg); err != nil || len(applied) == 0 || len(restart) > 0 {

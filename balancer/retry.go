@@ -29,6 +29,8 @@ const (
 	later
 	// moveOn: answer that the client shall go on by another connection.
 	moveOn
+	// aside: this comet does not want it, or has no room; another takes the handshake.
+	aside
 	// hangUp: there is nobody left to answer.
 	hangUp
 )
@@ -47,8 +49,8 @@ type trial struct {
 // answer.
 func afterFailure(s stage, e effect, t trial, redial time.Duration) verdict {
 	switch s {
-	case stageRefused:
-		return elsewhere // the process is gone, and its sessions with it
+	case stageRefused, stageQueueDown:
+		return elsewhere // it got nothing, and its sessions are gone
 	case stageDialTimeout, stageUnreachable:
 		// It proves nothing yet: sessions live through short blips.
 		if t.dialing < redial {
@@ -69,8 +71,10 @@ func afterFailure(s stage, e effect, t trial, redial time.Duration) verdict {
 		}
 	case stageReleased:
 		return moveOn
-	case stageFull:
+	case stageFull, stageQueueFull, stageQueueLate:
 		return later
+	case stageAside:
+		return aside
 	case stageClient, stageGone:
 		return hangUp
 	case stageTimeout:

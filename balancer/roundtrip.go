@@ -22,6 +22,15 @@ const (
 	stageUnreachable
 	// stageFull: no connection is to be had, by our own limits or the system's.
 	stageFull
+	// stageAside: the comet is at a limit, or denied a handshake because it leaves, and
+	// another takes the handshake.
+	stageAside
+	// stageQueueFull: it is at a limit, and as many requests queue for it as may.
+	stageQueueFull
+	// stageQueueLate: there was no room at it in time.
+	stageQueueLate
+	// stageQueueDown: it went down while the request queued for it.
+	stageQueueDown
 	// stageUnsent: the connection broke, and it is certain that the comet has read no
 	// byte of the request.
 	stageUnsent
@@ -55,6 +64,14 @@ func (s stage) String() string {
 		return "unreachable"
 	case stageFull:
 		return "full"
+	case stageAside:
+		return "aside"
+	case stageQueueFull:
+		return "queue_full"
+	case stageQueueLate:
+		return "queue_timeout"
+	case stageQueueDown:
+		return "queue_down"
 	case stageUnsent:
 		return "unsent"
 	case stageSent:

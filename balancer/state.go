@@ -160,6 +160,8 @@ const (
 	causeBack        cause = "took its goodbye back"
 	causeAdmin       cause = "drained by the admin"
 	causeUndrained   cause = "not drained any more"
+	causeLimit       cause = "at a limit" // a request found no room
+	causeRoom        cause = "room again" // it is a tenth below its limits
 	causeSuperseded  cause = "superseded" // another incarnation has its name
 	causeReplaced    cause = "replaced"   // another comet has its address
 	causeLeft        cause = "left"       // in order, by gossip

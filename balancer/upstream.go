@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -84,14 +85,18 @@ func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
 		}
 		w.close()
 	}
-	most := u.limits().MaxConns
+	most := u.limits().Comet.MaxConns
 	u.mu.Lock()
-	if most > 0 && u.open >= most {
-		u.mu.Unlock()
-		return nil, &failure{stage: stageFull, err: errMaxConns}
-	}
 	u.open++
+	var spare *wire
+	if most > 0 && u.open > most && len(u.idle) > 0 {
+		spare = u.idle[0]
+		u.idle = slices.Delete(u.idle, 0, 1)
+	}
 	u.mu.Unlock()
+	if spare != nil {
+		spare.close() // the gate counts those in use; the idle ones make room
+	}
 
 	conn, err := u.dial(u.addr, timeout)
 	if err != nil {
@@ -289,8 +294,6 @@ func (w *wire) rest() []byte {
 	w.first, w.taken = nil, 0
 	return p
 }
-
-var errMaxConns = errors.New("the comet has as many connections as max-conns allows")
 
 // dialStage tells what a failed dial says of the comet.
 func dialStage(err error) stage {

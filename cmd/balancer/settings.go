@@ -77,7 +77,11 @@ func declareLimits(s *cli.Settings, l *balancer.Limits) {
 	s.Duration(&l.RetryMax, "retry-max", "The longest interval advised when no comet is healthy.")
 	s.Int(&l.MaxIdle, "max-idle", "CONNECTIONS", "How many idle connections are kept to one comet.")
 	s.Duration(&l.MaxIdleTime, "max-idle-time", "How long an idle connection to a comet is kept. Keep it below the comets' own limit.")
-	s.Int(&l.MaxConns, "max-conns", "CONNECTIONS", "How many connections one comet gets; 0 is no limit.")
+	s.Int(&l.Comet.MaxConns, "comet-max-conns", "CONNECTIONS", "How many connections to one comet are in use at a time: requests, held polls and WebSockets. 0 is no limit.")
+	s.Int(&l.Comet.MaxHeld, "comet-max-held", "POLLS", "How many requests with a /meta/connect one comet has at a time. 0 is no limit.")
+	s.Int(&l.Comet.MaxWaiting, "comet-max-waiting", "REQUESTS", "How many other requests wait for an answer of one comet at a time. 0 is no limit.")
+	s.Int(&l.Comet.MaxQueue, "comet-max-queue", "REQUESTS", "How many requests queue for a comet that is at one of these limits.")
+	s.Duration(&l.QueueTime, "queue-time", "How long they queue, before they are answered with the advice to come later.")
 }
 
 // check reports everything that is wrong with the settings, each mistake with the
