@@ -22,6 +22,7 @@ const (
 	reasonBody        Reason = "body"         // the body did not come
 	reasonMalformed   Reason = "malformed"    // no HTTP request
 	reasonHeaders     Reason = "headers"      // a head that is too long
+	reasonPlainHTTP   Reason = "plain_http"   // sent to https
 	reasonTimeout     Reason = "timeout"      // a head that did not come
 	reasonPanic       Reason = "panic"        // a mistake of the balancer's own
 )
@@ -37,6 +38,7 @@ func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 				b.refuse(ctx, reasonPanic, fasthttp.StatusInternalServerError, "internal error\n")
 				ctx.SetConnectionClose()
 			}
+			b.tellSecure(ctx)
 			finishBody(ctx)
 			if b.isStopping() {
 				ctx.SetConnectionClose()
@@ -71,6 +73,9 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 	case len(expect) > 0 && !bytes.EqualFold(expect, []byte("100-continue")):
 		b.refuse(ctx, reasonExpectation, fasthttp.StatusExpectationFailed, "this expectation cannot be met\n")
 		ctx.SetConnectionClose()
+		return
+	}
+	if b.toHTTPS(ctx) {
 		return
 	}
 	body := bodyOf(ctx)

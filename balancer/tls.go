@@ -23,8 +23,8 @@ const (
 	ClientCertRequire ClientCert = "require"
 )
 
-// TLS is how clients come in over TLS, at the listeners that say so. It is not
-// reloaded, but the files are: what changes in them holds for the connections that
+// TLS is how clients come in over TLS, at the listeners that say so. Its files are
+// not named anew by a reload, but they are read again: what changes in them holds for the connections that
 // come from then on, and a file that cannot be used leaves the former in force.
 //
 // HTTP/1.1 is spoken, and no HTTP/2. Of TLS 1.2 only suites with forward secrecy and
@@ -52,6 +52,16 @@ type TLS struct {
 
 	// HandshakeTimeout bounds the handshake of a client. Default 5 s.
 	HandshakeTimeout time.Duration `setting:"tls-handshake-timeout"`
+
+	// RedirectPort sends every request that comes by plain HTTP to https with status
+	// 308, under the same name and path, at this port: that which clients see, which
+	// need not be that of the listener. What a trusted proxy says it took by https is
+	// served. Default 0: plain HTTP is served.
+	RedirectPort int `setting:"redirect-https"`
+
+	// HSTS is for how long browsers are told, in answers over TLS, to come by https only
+	// (Strict-Transport-Security). Default 0: they are not told.
+	HSTS time.Duration `setting:"hsts"`
 }
 
 func defaultTLS() TLS {
@@ -88,6 +98,12 @@ func (t *TLS) validate() error {
 	}
 	if t.HandshakeTimeout <= 0 {
 		bad("tls-handshake-timeout", fmt.Errorf("%v is not above zero", t.HandshakeTimeout))
+	}
+	if t.RedirectPort < 0 || t.RedirectPort > 65535 {
+		bad("redirect-https", fmt.Errorf("%d is no port", t.RedirectPort))
+	}
+	if t.HSTS < 0 || t.HSTS%time.Second != 0 {
+		bad("hsts", fmt.Errorf("%v is no number of whole seconds", t.HSTS))
 	}
 	return errors.Join(errs...)
 }

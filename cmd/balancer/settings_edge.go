@@ -15,6 +15,8 @@ func declareTLS(s *cli.Settings, t *balancer.TLS) {
 	cli.Enum(s, &t.ClientCert, "tls-client-cert", []balancer.ClientCert{balancer.ClientCertRequest, balancer.ClientCertRequire}, "Whether a client needs a certificate, where there is --tls-client-ca.")
 	s.String(&t.MinVersion, "tls-min-version", "1.2|1.3", "The least version of TLS that is spoken with clients.")
 	s.Duration(&t.HandshakeTimeout, "tls-handshake-timeout", "How long the TLS handshake of a client may take.")
+	s.Int(&t.RedirectPort, "redirect-https", "PORT", "Send requests that come by plain HTTP to https with status 308, at this port as clients see it (443, as a rule). 0: serve them.")
+	s.Duration(&t.HSTS, "hsts", "For how long browsers are told to come by https only. 0: they are not told.")
 }
 
 // checkTLS reports settings of TLS that lead nowhere.
