@@ -30,6 +30,7 @@ type Balancer struct {
 	certs    *certs           // nil: no TLS is spoken
 	tlsFiles []*tlsfiles.File // that are read again
 	watch    *park.Set        // the clients whose requests wait
+	loops    *park.Loops      // that serve sockets without goroutines; nil: none does
 	stopping chan struct{}    // closed by stop
 	stopOnce sync.Once
 
@@ -47,7 +48,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		live: live, log: live.conf().Log, metrics: newMetrics(), entries: newEntryMetrics(),
-		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), stopping: make(chan struct{}),
+		tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(live, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)

@@ -57,6 +57,13 @@ func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestH
 			b.log.Warn("hang-ups of waiting clients are not noticed", zap.Error(err))
 		}
 	})
+	if b.loops != nil {
+		watching.Go(func() {
+			if err := b.loops.Run(watch); err != nil {
+				b.log.Warn("tunnels are served by goroutines", zap.Error(err))
+			}
+		})
+	}
 	defer watching.Wait()
 	defer unwatch()
 	served := make(chan error, len(entrances))

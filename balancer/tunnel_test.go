@@ -64,9 +64,11 @@ func (r *running) dial(path string, headers ...string) *websocket.Conn {
 	return conn
 }
 
-func TestTunnel(t *testing.T) {
+func TestTunnel(t *testing.T) { eachWay(t, testTunnel) }
+
+func testTunnel(t *testing.T, way carriage) {
 	a := newFakeComet(t, "a", echoSocket)
-	b := listing(t, quick(), a)
+	b := way.listing(t, quick(), a)
 	for _, compress := range []bool{false, true} {
 		dialer := websocket.Dialer{EnableCompression: compress, Subprotocols: []string{"chat"}}
 		conn, resp, err := dialer.Dial("ws://"+b.addr+"/other/path?x=1", nil)
@@ -100,6 +102,9 @@ func TestTunnel(t *testing.T) {
 		w.Close()
 		if _, got, err := conn.ReadMessage(); err != nil || len(got) != 120_000 {
 			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		if got := b.carried(); got != way {
+			t.Errorf("carried by %s", got)
 		}
 		if b.tunnels.len() != 1 || b.comet(a).tunnels.len() != 1 || count(t, b.metrics.tunnels) != 1 {
 			t.Error("the tunnel is not known")
@@ -166,10 +171,12 @@ func (r *running) rawDial(early string) (net.Conn, *bufio.Reader, string) {
 }
 
 // The 101 is passed on as it was written, and so is what came early on either side.
-func TestTunnelIsRaw(t *testing.T) {
+func TestTunnelIsRaw(t *testing.T) { eachWay(t, testTunnelIsRaw) }
+
+func testTunnelIsRaw(t *testing.T, way carriage) {
 	comets := make(chan net.Conn, 1)
 	a := newFakeComet(t, "a", rawSocket(comets))
-	b := listing(t, quick(), a)
+	b := way.listing(t, quick(), a)
 	client, br, head := b.rawDial("early bytes")
 	comet := <-comets
 	defer comet.Close()
@@ -195,7 +202,9 @@ func TestTunnelIsRaw(t *testing.T) {
 }
 
 // How a client sees the end of its comet: a close frame where one may stand.
-func TestTunnelEnds(t *testing.T) {
+func TestTunnelEnds(t *testing.T) { eachWay(t, testTunnelEnds) }
+
+func testTunnelEnds(t *testing.T, way carriage) {
 	whole := frame(1, true, []byte("whole"), false)
 	half := frame(1, true, bytes.Repeat([]byte("x"), 60_000), false)[:30_000]
 	fragment := frame(1, false, []byte("begun"), false)
@@ -221,7 +230,7 @@ func TestTunnelEnds(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			comets := make(chan net.Conn, 1)
 			a := newFakeComet(t, "a", rawSocket(comets))
-			b := listing(t, quick(), a)
+			b := way.listing(t, quick(), a)
 			client, br, _ := b.rawDial("")
 			comet := <-comets
 			defer comet.Close()
@@ -245,10 +254,12 @@ func TestTunnelEnds(t *testing.T) {
 
 // A client that takes nothing holds its own tunnel up, and no longer than until it
 // is shut.
-func TestTunnelOfFrozenClient(t *testing.T) {
+func TestTunnelOfFrozenClient(t *testing.T) { eachWay(t, testTunnelOfFrozenClient) }
+
+func testTunnelOfFrozenClient(t *testing.T, way carriage) {
 	comets := make(chan net.Conn, 1)
 	a := newFakeComet(t, "a", rawSocket(comets))
-	b := listing(t, quick(), a)
+	b := way.listing(t, quick(), a)
 	b.rawDial("")
 	comet := <-comets
 	var wg sync.WaitGroup
@@ -283,14 +294,16 @@ func floods(wg *sync.WaitGroup, conn net.Conn) {
 }
 
 // A side that takes nothing any more loses its tunnel, without anybody else's doing.
-func TestTunnelIsStuck(t *testing.T) {
+func TestTunnelIsStuck(t *testing.T) { eachWay(t, testTunnelIsStuck) }
+
+func testTunnelIsStuck(t *testing.T, way carriage) {
 	for _, stuck := range []tunnelEnd{endClientStuck, endCometStuck} {
 		t.Run(stuck.String(), func(t *testing.T) {
 			comets := make(chan net.Conn, 1)
 			a := newFakeComet(t, "a", rawSocket(comets))
 			cfg := quick()
 			cfg.Limits.WriteTimeout = 200 * time.Millisecond
-			b := listing(t, cfg, a)
+			b := way.listing(t, cfg, a)
 			client, br, _ := b.rawDial("")
 			comet := <-comets
 			defer comet.Close()
@@ -314,12 +327,14 @@ func TestTunnelIsStuck(t *testing.T) {
 
 // A client that takes a little now and then keeps its tunnel, however long it needs
 // for one write.
-func TestTunnelOfSlowClient(t *testing.T) {
+func TestTunnelOfSlowClient(t *testing.T) { eachWay(t, testTunnelOfSlowClient) }
+
+func testTunnelOfSlowClient(t *testing.T, way carriage) {
 	comets := make(chan net.Conn, 1)
 	a := newFakeComet(t, "a", rawSocket(comets))
 	cfg := quick()
 	cfg.Limits.WriteTimeout = 800 * time.Millisecond
-	b := listing(t, cfg, a)
+	b := way.listing(t, cfg, a)
 	client, br, _ := b.rawDial("")
 	client.(*net.TCPConn).SetReadBuffer(16 << 10)
 	comet := <-comets

@@ -91,7 +91,9 @@ func noise(n int) []byte {
 // comet is killed at some place of a message of 60 KB. The client gets what the comet
 // wrote, byte for byte, and after that a close frame if one may stand there, else the
 // end of the stream.
-func TestCometKilledAtAnyPlace(t *testing.T) {
+func TestCometKilledAtAnyPlace(t *testing.T) { eachWay(t, testCometKilledAtAnyPlace) }
+
+func testCometKilledAtAnyPlace(t *testing.T, way carriage) {
 	message := noise(60_000)
 	long := noise(200_000) // deflate keeps the beginning to itself
 	for _, tc := range []struct {
@@ -161,7 +163,7 @@ func TestCometKilledAtAnyPlace(t *testing.T) {
 				d.kill()
 				<-killed
 			})
-			b := listing(t, quick(), a)
+			b := way.listing(t, quick(), a)
 			var line *heard
 			dialer := websocket.Dialer{EnableCompression: true, NetDial: func(network, addr string) (net.Conn, error) {
 				c, err := net.Dial(network, addr)
@@ -214,12 +216,14 @@ func same(a, b []byte) int {
 
 // What the client said before it knew of the end still reaches a comet that is well,
 // and a frame of the comet's that has begun is passed on to its end.
-func TestTunnelEndsGently(t *testing.T) {
+func TestTunnelEndsGently(t *testing.T) { eachWay(t, testTunnelEndsGently) }
+
+func testTunnelEndsGently(t *testing.T, way carriage) {
 	for _, why := range []tunnelEnd{endDraining, endStopping} {
 		t.Run(why.String(), func(t *testing.T) {
 			comets := make(chan net.Conn, 1)
 			a := newFakeComet(t, "a", rawSocket(comets))
-			b := listing(t, quick(), a)
+			b := way.listing(t, quick(), a)
 			client, br, _ := b.rawDial("")
 			comet := <-comets
 			defer comet.Close()

@@ -158,11 +158,13 @@ func TestStopWindow(t *testing.T) {
 
 // When the balancer stops, the WebSockets of its clients end one after the other, each
 // with 1001.
-func TestStopSpreadsTheEnds(t *testing.T) {
+func TestStopSpreadsTheEnds(t *testing.T) { eachWay(t, testStopSpreadsTheEnds) }
+
+func testStopSpreadsTheEnds(t *testing.T, way carriage) {
 	const n = 100
 	cfg := quick()
 	cfg.StopTime = time.Second
-	b := listing(t, cfg, newFakeComet(t, "a", echoSocket))
+	b := way.listing(t, cfg, newFakeComet(t, "a", echoSocket))
 	ends := make(chan error, n)
 	var wg sync.WaitGroup
 	for range n {

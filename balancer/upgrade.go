@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"net"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -48,43 +46,6 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 		b.openTunnel(ctx, w, d, answer, frames, end)
 		return nil
 	}
-}
-
-// startBy is how long after an upgrade its tunnel must have begun: a connection that
-// breaks just then is never handed over.
-const startBy = 10 * time.Second
-
-// openTunnel takes the client's connection over. The tunnel is known from now on: a
-// comet that goes down in this moment takes it along.
-func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, d decision, answer, frames []byte, end func()) {
-	c, began := d.comet, time.Now()
-	w.conn.SetDeadline(time.Time{})
-	t := &tunnel{client: ctx.Conn(), comet: w.conn, limit: b.conf().Limits.WriteTimeout}
-	set := c.tunnels
-	b.tunnels.add(t)
-	set.add(t)
-	b.metrics.tunnels.Inc()
-	t.ended = func(why tunnelEnd) {
-		set.remove(t)
-		b.tunnels.remove(t)
-		w.close()
-		b.metrics.tunnels.Dec()
-		b.finish(&record{began: began, comet: c, reason: d.reason, kind: recordTunnel, status: fasthttp.StatusSwitchingProtocols, end: why}, nil)
-		if why != endNone {
-			b.metrics.closed.WithLabelValues(why.String()).Inc()
-		}
-		end()
-	}
-	if !c.living().lives() {
-		t.shut(endCometDown)
-	}
-	abandon := time.AfterFunc(startBy, t.abandon)
-	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(conn net.Conn) {
-		if abandon.Stop() {
-			t.start(answer, frames, buffered(conn), w.src)
-		}
-	})
 }
 
 // peekHead waits for the whole head of an answer, to the empty line, and leaves it
