@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/halleycomet/halley/e2e/internal/proc"
 	"github.com/halleycomet/halley/internal/testenv"
 )
 
@@ -128,10 +129,13 @@ func measurePolls(t *testing.T, p proxy, e extent, _ *sideTable) map[string]floa
 	before := s.usage()
 	c := s.dial(e.clients)
 	posts := s.connects()
-	if err := c.Hold(posts); err != nil {
+	arrived := func(n int) error {
+		s.waiting(c.Stay, n, 0)
+		return nil
+	}
+	if err := c.Hold(posts, arrived); err != nil {
 		t.Fatal(err)
 	}
-	s.waiting(c.Stay, e.clients, 0)
 	rest(e.settle)
 	held := s.usage()
 	for range 3 {
@@ -166,7 +170,7 @@ func measurePolls(t *testing.T, p proxy, e extent, _ *sideTable) map[string]floa
 // waiting waits until the backends have so much, while the clients look that nothing happens.
 func (s *stage) waiting(stay func() error, held, tunnels int) {
 	s.tb.Helper()
-	until(s.tb, func() error {
+	proc.Until(s.tb, runTime, "all have come", func() error {
 		if err := stay(); err != nil {
 			s.tb.Fatal(err)
 		}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/halleycomet/halley/e2e/internal/proc"
 )
 
 // sideTable collects the figures of all pairs.
@@ -129,12 +127,6 @@ func (tab *sideTable) verdict(r sideRow) string {
 		return ""
 	}
 	return text + map[bool]string{true: ": met", false: ": **missed**"}[met]
-}
-
-// until is proc.Until for what takes no longer than a run.
-func until(tb testing.TB, condition func() error) {
-	tb.Helper()
-	proc.Until(tb, runTime, "all of it is there", condition)
 }
 
 func TestSideTable(t *testing.T) {

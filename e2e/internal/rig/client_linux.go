@@ -46,7 +46,7 @@ func LocalAddress(n int) netip.Addr {
 }
 
 func (c *Client) dial(target netip.AddrPort, from netip.Addr) (*sock, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
@@ -65,15 +65,34 @@ func (c *Client) connect(fd int, target netip.AddrPort, from netip.Addr) (*sock,
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: from.As4()}); err != nil {
 		return nil, fmt.Errorf("bind %v: %w", from, err)
 	}
-	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 20})
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: target.Addr().As4(), Port: int(target.Port())}); err != nil {
+	err := unix.Connect(fd, &unix.SockaddrInet4{Addr: target.Addr().As4(), Port: int(target.Port())})
+	if errors.Is(err, unix.EINPROGRESS) {
+		err = connected(fd)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("fcntl: %w", err)
-	}
 	return c.add(fd)
+}
+
+// connected waits until a connection stands, or does not.
+func connected(fd int) error {
+	deadline := now() + int64(20*time.Second)
+	for now() < deadline {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 1000)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		if n > 0 {
+			failed, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			if err == nil && failed != 0 {
+				err = unix.Errno(failed)
+			}
+			return err
+		}
+	}
+	return unix.ETIMEDOUT
 }
 
 // Close closes all connections.

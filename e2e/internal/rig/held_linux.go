@@ -6,17 +6,21 @@ import (
 	"time"
 )
 
-// Hold sends one poll on each connection. That they are held, the backend knows.
-func (c *Client) Hold(requests [][]byte) error {
-	c.answered = func(s *sock, _ int64) error {
-		return fmt.Errorf("connection %d: answered too soon", s.slot)
-	}
-	for _, s := range c.all {
+// Hold sends one poll on each connection, a few at a time: arrived waits until the backend has so
+// many.
+func (c *Client) Hold(requests [][]byte, arrived func(n int) error) error {
+	const atOnce = 64
+	for n, s := range c.all {
 		if err := c.write(s, requests[s.slot]); err != nil {
 			return err
 		}
+		if n++; n%atOnce == 0 || n == len(c.all) {
+			if err := arrived(n); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	return c.Stay()
 }
 
 // Stay deals with what has come in, which should be nothing: a connection that was closed or a poll
