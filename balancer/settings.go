@@ -19,7 +19,7 @@ type setting struct {
 	index   []int
 }
 
-var allSettings = settingsOf(reflect.TypeFor[Config](), "", nil)
+var allSettings, handedOver = settingsOf(reflect.TypeFor[Config](), "", nil)
 
 // SettingNames lists the settings that a [Config] consists of, and which of them are
 // read at the start only.
@@ -33,17 +33,21 @@ func SettingNames() (all, restart []string) {
 	return all, restart
 }
 
-func settingsOf(t reflect.Type, prefix string, index []int) (all []setting) {
+// settingsOf lists the settings of a struct, and where it has what is none: what a
+// program hands over.
+func settingsOf(t reflect.Type, prefix string, index []int) (all []setting, handed [][]int) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(index[:len(index):len(index)], i)
 		name := f.Tag.Get("setting")
 		switch f.Type.Kind() {
 		case reflect.Pointer, reflect.Func, reflect.Interface, reflect.Chan:
-			continue // handed over by the program, not set
+			handed = append(handed, at)
+			continue
 		case reflect.Struct:
 			if name == "" {
-				all = append(all, settingsOf(f.Type, prefix+f.Tag.Get("prefix"), at)...)
+				inner, more := settingsOf(f.Type, prefix+f.Tag.Get("prefix"), at)
+				all, handed = append(all, inner...), append(handed, more...)
 				continue
 			}
 		}
@@ -52,7 +56,15 @@ func settingsOf(t reflect.Type, prefix string, index []int) (all []setting) {
 		}
 		all = append(all, setting{name: name, restart: f.Tag.Get("reload") == "restart", index: at})
 	}
-	return all
+	return all, handed
+}
+
+// keepHanded gives to what from was handed beside its settings.
+func keepHanded(to, from *Config) {
+	t, f := reflect.ValueOf(to).Elem(), reflect.ValueOf(from).Elem()
+	for _, index := range handedOver {
+		t.FieldByIndex(index).Set(f.FieldByIndex(index))
+	}
 }
 
 // kebab is the name of a setting for that of a field: HTTPOnly is http-only.

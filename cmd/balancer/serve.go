@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +31,10 @@ func serveCommand() cli.Command {
 			return cli.Action{Check: set.check, Run: func(ctx context.Context, call cli.Call) error {
 				log, level := cli.NewLoggerAt(call.Stderr, *set.LogLevel)
 				defer log.Sync()
-				n, err := assemble(set, log, level)
+				hangs := make(chan os.Signal, 1)
+				signal.Notify(hangs, syscall.SIGHUP)
+				defer signal.Stop(hangs)
+				n, err := assemble(set, log, level, call, hangs)
 				if err != nil {
 					return err
 				}
@@ -48,7 +54,9 @@ func serveCommand() cli.Command {
 //	    ▼      ▼
 //	3 balancer ──▶ comets
 //	    │
-//	4 admin        health, readiness, metrics, the comets (with --admin only)
+//	4 reloader     reads the settings again, at SIGHUP and when their file has changed
+//	    │
+//	5 admin        health, readiness, metrics, the comets (with --admin only)
 type process struct {
 	set   *settings
 	log   *zap.Logger
@@ -57,20 +65,21 @@ type process struct {
 	listeners node.Listeners
 	members   *cluster.Cluster // nil without gossip
 	balancer  *balancer.Balancer
+	reloader  *reloader
 	admin     *admin.Admin // nil without an admin address
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
-func assemble(set *settings, log *zap.Logger, level zap.AtomicLevel) (*process, error) {
+func assemble(set *settings, log *zap.Logger, level zap.AtomicLevel, call cli.Call, hangs chan os.Signal) (*process, error) {
 	n := &process{set: set, log: log, level: level}
-	if err := n.makeParts(); err != nil {
+	if err := n.makeParts(call, hangs); err != nil {
 		n.listeners.Close()
 		return nil, err
 	}
 	return n, nil
 }
 
-func (n *process) makeParts() (err error) {
+func (n *process) makeParts(call cli.Call, hangs chan os.Signal) (err error) {
 	if n.listeners, err = n.set.Bind(); err != nil {
 		return err
 	}
@@ -86,6 +95,7 @@ func (n *process) makeParts() (err error) {
 	if n.balancer, err = balancer.New(cfg, members); err != nil {
 		return err
 	}
+	n.reloader = newReloader(n, call, hangs)
 	if n.listeners.Admin != nil {
 		n.admin = admin.New(admin.Config{
 			Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics(), LogLevel: &n.level,
@@ -99,6 +109,7 @@ func (n *process) metrics() prometheus.Gatherer {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(n.balancer.Collectors()...)
+	registry.MustRegister(n.reloader.collectors()...)
 	if n.members != nil {
 		registry.MustRegister(n.members.Collector())
 	}
@@ -137,6 +148,7 @@ func (n *process) run(ctx context.Context) error {
 		add("gossip", n.members.Run)
 	}
 	add("comets", n.balancer.Run)
+	add("reload", n.reloader.run)
 	add("listen", func(ctx context.Context) error {
 		return n.balancer.ServeListeners(ctx, n.balancer.Handler, n.entrances()...)
 	})

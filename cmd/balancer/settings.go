@@ -19,6 +19,7 @@ type settings struct {
 	*node.Settings
 	balancer balancer.Config
 	keys     []string
+	watch    bool // look at the file of --config
 }
 
 // The names of the keys of stickiness in --keys, in the order in which they are asked.
@@ -34,7 +35,7 @@ func declareServe(s *cli.Settings) *settings {
 		Settings: node.Declare(s, "127.0.0.1:8080", cmp.Or(host, "balancer"), node.Usage{
 			Listen: "Where clients connect,", TLSListen: "Where clients connect over TLS, HOST:PORT, beside --listen or instead of it (--listen \"\"). Empty: nowhere.", Name: "This balancer's name in the gossip.", Admin: "/healthz, /readyz, /metrics, /comets, /log-level and /debug/pprof/",
 		}),
-		balancer: balancer.DefaultConfig(), keys: []string{keyClientID, keyCookie, keyIP},
+		balancer: balancer.DefaultConfig(), keys: []string{keyClientID, keyCookie, keyIP}, watch: true,
 	}
 	b := &set.balancer
 
@@ -51,7 +52,21 @@ func declareServe(s *cli.Settings) *settings {
 	declareChecks(s, b)
 	declareLimits(s, &b.Limits)
 	node.DeclareCookie(s, &b.Cookie)
+	s.Bool(&set.watch, "watch-config", "Read the settings again when the file of --config has changed, within 2 s. SIGHUP has them read in any case.")
+	declareReloads(s)
 	return set
+}
+
+// declareReloads tells which settings a reload takes over.
+func declareReloads(s *cli.Settings) {
+	s.Reloads(logLevel)
+	all, restart := balancer.SettingNames()
+	declared := s.Names()
+	for _, name := range all {
+		if slices.Contains(declared, name) && !slices.Contains(restart, name) {
+			s.Reloads(name)
+		}
+	}
 }
 
 func declareChecks(s *cli.Settings, b *balancer.Config) {

@@ -28,7 +28,7 @@ func (s *Settings) Log() *LogLevel {
 
 // NewLoggerAt is NewLogger with a level that can be changed while it is used.
 func NewLoggerAt(w io.Writer, level LogLevel) (*zap.Logger, zap.AtomicLevel) {
-	min := zap.NewAtomicLevelAt(level.zap())
+	min := zap.NewAtomicLevelAt(level.Zap())
 	return newLogger(w, min), min
 }
 
@@ -36,10 +36,11 @@ func NewLoggerAt(w io.Writer, level LogLevel) (*zap.Logger, zap.AtomicLevel) {
 // terminal, JSON otherwise. Nothing is sampled: a line that is missing from a log
 // misleads, so what could flood it is rate-limited where it is logged.
 func NewLogger(w io.Writer, level LogLevel) *zap.Logger {
-	return newLogger(w, level.zap())
+	return newLogger(w, level.Zap())
 }
 
-func (l LogLevel) zap() zapcore.Level {
+// Zap is the level as zap has it.
+func (l LogLevel) Zap() zapcore.Level {
 	level, err := zapcore.ParseLevel(string(l))
 	if err != nil {
 		return zapcore.InfoLevel

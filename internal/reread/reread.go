@@ -34,6 +34,7 @@ type Files struct {
 	// fixed after construction
 	paths []string
 	use   func(contents [][]byte) error
+	tell  func(err error) // see Tell
 
 	// owned by Load, then by Run
 	current [sha256.Size]byte // of what is in use
@@ -49,6 +50,11 @@ type Files struct {
 func New(use func(contents [][]byte) error, paths ...string) *Files {
 	return &Files{paths: paths, use: use}
 }
+
+// Tell has tell called where Run would log: with nil once when changed contents were
+// taken, and with the mistake once when they cannot be. It is for those who have more to
+// say, and is called before Run.
+func (f *Files) Tell(tell func(err error)) { f.tell = tell }
 
 // Load reads the files for the first time. Its error names the files.
 func (f *Files) Load() error {
@@ -92,6 +98,10 @@ func (f *Files) look(log *zap.Logger) {
 		if err = f.use(contents); err == nil {
 			f.current, f.suspect, f.told = sum, "", ""
 			f.reloads.Add(1)
+			if f.tell != nil {
+				f.tell(nil)
+				return
+			}
 			log.Info("changed files were read again", zap.Strings("files", f.paths))
 			return
 		}
@@ -102,6 +112,10 @@ func (f *Files) look(log *zap.Logger) {
 	case f.suspect:
 		f.told = mistake
 		f.failures.Add(1)
+		if f.tell != nil {
+			f.tell(err)
+			return
+		}
 		log.Error("changed files cannot be used: what they held before stays in force", zap.Error(err))
 	default:
 		f.suspect = mistake // perhaps they are being written
