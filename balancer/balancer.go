@@ -56,8 +56,11 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	if b.certs, err = newCerts(&live.conf().TLS); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
-	b.tlsFiles = b.certs.files()
+	b.tlsFiles = append(b.certs.files(), live.connector.tls.Files()...)
 	b.greeted = newGreeted(maxGreeted, b.entries.handshakes.WithLabelValues(string(shakeCrowded)).Inc)
+	if live.conf().CometTLS.Insecure {
+		b.log.Warn("the certificates of comets are not verified (comet-insecure)")
+	}
 	b.server = b.newServer()
 	return b, nil
 }

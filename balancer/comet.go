@@ -159,10 +159,11 @@ func (l *load) age() {
 
 // cometURL is where a comet is, and its name there.
 type cometURL struct {
-	name string // of the comet; for a static one the normalised URL
-	addr string // host:port, to dial
-	url  string // as it is shown
-	path string // of the Bayeux endpoint in its URL, empty when there is none
+	name   string // of the comet; for a static one the normalised URL
+	addr   string // host:port, to dial
+	url    string // as it is shown
+	secure bool   // it is reached over TLS
+	path   string // of the Bayeux endpoint in its URL, empty when there is none
 }
 
 // parseCometURL reads and normalises an entry of the static list: lower case, the
@@ -175,7 +176,7 @@ func parseCometURL(raw string) (cometURL, error) {
 	if u.path != "" && u.path != "/" {
 		return cometURL{}, errors.New("has a path: a comet is listed as http://host:port")
 	}
-	return cometURL{name: u.name, addr: u.addr, url: u.name}, nil
+	return cometURL{name: u.name, addr: u.addr, url: u.name, secure: u.secure}, nil
 }
 
 // parseURL reads the URL of a comet. Its name is the normalised URL without the path.
@@ -184,23 +185,29 @@ func parseURL(raw string) (cometURL, error) {
 	if err != nil || !strings.Contains(raw, "://") {
 		return cometURL{}, errors.New("is no URL like http://host:port")
 	}
-	switch scheme := strings.ToLower(u.Scheme); {
-	case scheme != "http":
-		return cometURL{}, fmt.Errorf("has scheme %q: comets are reached over http", scheme)
+	scheme, port := strings.ToLower(u.Scheme), "80"
+	switch scheme {
+	case "ws":
+		scheme = "http"
+	case "https", "wss":
+		scheme, port = "https", "443"
+	}
+	switch {
+	case scheme != "http" && scheme != "https":
+		return cometURL{}, fmt.Errorf("has scheme %q: comets are reached over http or https", scheme)
 	case u.Hostname() == "":
 		return cometURL{}, errors.New("has no host")
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return cometURL{}, errors.New("is more than a scheme, a host, a port and a path")
 	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
+	if u.Port() != "" {
+		port = u.Port()
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return cometURL{}, fmt.Errorf("has port %q", port)
 	}
 	addr := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-	return cometURL{name: "http://" + addr, addr: addr, url: raw, path: u.EscapedPath()}, nil
+	return cometURL{name: scheme + "://" + addr, addr: addr, secure: scheme == "https", url: raw, path: u.EscapedPath()}, nil
 }
 
 // CometStatus is what the balancer knows of one comet.

@@ -43,7 +43,7 @@ type Config struct {
 	// Default "/cometd".
 	Path string `reload:"restart"`
 
-	// Comets lists comets that do not gossip, as http URLs without a path. They are
+	// Comets lists comets that do not gossip, as http or https URLs without a path. They are
 	// named by their normalised URL, so that balancers with the same list agree. A
 	// comet that stands here and gossips too is one comet, under its gossip name.
 	// Default none.
@@ -68,6 +68,9 @@ type Config struct {
 
 	// TLS is how clients come in over TLS. Default: they do not.
 	TLS TLS
+
+	// CometTLS is how comets are reached whose URL is https.
+	CometTLS CometTLS
 
 	// Origins lists the web origins whose pages may read the balancer's own answers,
 	// in the form of the comet's option of the same name. Default empty: pages of
@@ -148,10 +151,10 @@ func (c *Config) Validate() error {
 		switch {
 		case err != nil:
 			bad("comets", "%q: %w", raw, err)
-		case seen[u.name]:
+		case seen[u.addr]:
 			bad("comets", "%q is listed twice", raw)
 		}
-		seen[u.name] = true
+		seen[u.addr] = true
 	}
 	switch c.Place {
 	case PlaceAuto, PlaceLoad:
@@ -196,6 +199,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Routing.validate(), c.Cookie.Validate(), c.Limits.validate(), c.TLS.validate())
+	errs = append(errs, c.Routing.validate(), c.Cookie.Validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
 	return errors.Join(errs...)
 }

@@ -19,7 +19,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 func TestValidateNamesAll(t *testing.T) {
 	c := DefaultConfig()
 	c.Path = "cometd/"
-	c.Comets = []string{"http://A.example", "http://a.example:80", "https://b", "http://c/cometd", "10.0.0.1:80"}
+	c.Comets = []string{"http://A.example", "http://a.example:80", "ftp://b", "http://c/cometd", "10.0.0.1:80"}
 	c.Place = "random"
 	c.Keys = Keys{}
 	c.TrustedProxies = []string{"here"}
@@ -32,7 +32,7 @@ func TestValidateNamesAll(t *testing.T) {
 		t.Fatal("valid")
 	}
 	for _, want := range []string{
-		"path:", `"http://a.example:80" is listed twice`, `"https://b": has scheme`, `"10.0.0.1:80": is no URL like http://host:port`, `"http://c/cometd": has a path`, "place:", "keys:",
+		"path:", `"http://a.example:80" is listed twice`, `"ftp://b": has scheme`, `"10.0.0.1:80": is no URL like http://host:port`, `"http://c/cometd": has a path`, "place:", "keys:",
 		"trusted-proxies:", "origins:", "check-interval:", "recheck-interval:", "check-timeout:", "fall:", "rise:", "handshake-rate:",
 		"browser-cookie-name:", "browser-cookie-domain:", "browser-cookie-path:", "browser-cookie-same-site:", "browser-cookie-partitioned:",
 	} {
@@ -61,7 +61,9 @@ func TestParseCometURL(t *testing.T) {
 		"http://u:p@a.example":      "",
 		"http://a.example/?x":       "",
 		"http://a.example/cometd":   "",
-		"https://a.example":         "",
+		"https://a.example":         "https://a.example:443",
+		"WSS://A.example/cometd/":   "",
+		"ftp://a.example":           "",
 		"http://a.example:80 ":      "",
 		"http://a.example:99999999": "",
 	} {

@@ -191,6 +191,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 		f.inherit(c, old)
 	} else {
 		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), newTunnelSet(), &load{}
+		c.up.secure = u.secure
 		c.limits = newGate(func() *Limits { return &f.conf().Limits })
 	}
 	if c.state.Store(uint32(c.cond.state())); c.is(Draining) {
@@ -217,6 +218,11 @@ func (f *fleet) predecessor(c *comet) *comet {
 // ends old without a word to its clients. The caller holds mu.
 func (f *fleet) inherit(c, old *comet) {
 	c.up, c.tunnels, c.load, c.limits = old.up, old.tunnels, old.load, old.limits
+	if c.secure != old.secure { // the gossip knows better than the list whether it is TLS
+		old.up.close()
+		c.up = newUpstream(c.addr, f.live)
+		c.up.secure = c.secure
+	}
 	c.fresh.Store(old.fresh.Load())
 	if !old.gossips || old.cond.base == Healthy {
 		c.cond.base, c.cond.full = old.cond.base, old.cond.full

@@ -184,10 +184,10 @@ func TestHangingDial(t *testing.T) {
 	cfg.Limits.DialTimeout, cfg.Limits.Redial = 30*time.Millisecond, 200*time.Millisecond
 	b := run(t, cfg, gossipOf(a, other))
 	var dials atomic.Int32
-	b.comet(a).up.dial = func(_ string, d time.Duration) (net.Conn, error) {
+	b.comet(a).up.dial = func(d time.Duration) (opened, error) {
 		dials.Add(1)
 		<-time.After(d)
-		return nil, &net.OpError{Op: "dial", Err: timeoutError{}}
+		return opened{}, &net.OpError{Op: "dial", Err: timeoutError{}}
 	}
 	began := time.Now()
 	r := b.post(connect("1", a.clientID())).one(t)

@@ -157,7 +157,14 @@ func newChecker(live *live) *checker {
 		live: live,
 		client: &http.Client{
 			Transport: &http.Transport{
-				DialContext:            (&net.Dialer{}).DialContext,
+				DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+					o, err := live.connector.open(ctx, addr, false)
+					return o.conn, err
+				},
+				DialTLSContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+					o, err := live.connector.open(ctx, addr, true)
+					return o.conn, err
+				},
 				DisableKeepAlives:      true,
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: 16 << 10,
@@ -190,7 +197,11 @@ func (k *checker) ask(ctx context.Context, c *comet) error {
 	if c.gossips {
 		ask = checkOurs
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.addr+path, strings.NewReader(ask))
+	scheme := "http://"
+	if c.secure {
+		scheme = "https://"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+c.addr+path, strings.NewReader(ask))
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 
 	"fmt"
@@ -31,6 +32,7 @@ type fakeComet struct {
 	addr string
 	tag  sticky.Tag
 	name string
+	tls  *tls.Config // nil: plain
 
 	handler atomic.Pointer[http.HandlerFunc]
 	server  *http.Server
@@ -64,6 +66,9 @@ func (c *fakeComet) start(addr string) {
 	c.mu.Lock() // connections of before kill may still be ending
 	c.conns = make(map[net.Conn]struct{})
 	c.mu.Unlock()
+	if c.tls != nil {
+		ln = tls.NewListener(ln, c.tls)
+	}
 	c.server = &http.Server{Handler: http.HandlerFunc(c.handle), ConnState: func(conn net.Conn, s http.ConnState) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -123,9 +128,16 @@ func (c *fakeComet) kill() {
 
 func (c *fakeComet) node() cluster.Node {
 	return cluster.Node{
-		Name: c.name, Tag: string(c.tag), Role: cluster.RoleComet, URL: "http://" + c.addr + "/cometd",
+		Name: c.name, Tag: string(c.tag), Role: cluster.RoleComet, URL: c.url() + "/cometd",
 		State: cluster.Up, Started: time.Unix(1, 0),
 	}
+}
+
+func (c *fakeComet) url() string {
+	if c.tls != nil {
+		return "https://" + c.addr
+	}
+	return "http://" + c.addr
 }
 
 // reset ends a connection so that the other side gets a reset.
@@ -231,7 +243,7 @@ func start(t *testing.T, b *Balancer) *running {
 func listing(t *testing.T, cfg Config, comets ...*fakeComet) *running {
 	t.Helper()
 	for _, c := range comets {
-		cfg.Comets = append(cfg.Comets, "http://"+c.addr)
+		cfg.Comets = append(cfg.Comets, c.url())
 	}
 	return run(t, cfg, nil)
 }

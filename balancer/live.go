@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/halleycomet/halley/internal/origins"
+	"github.com/halleycomet/halley/internal/tlsfiles"
 	"go.uber.org/zap"
 )
 
@@ -17,6 +18,9 @@ import (
 type live struct {
 	// Safe for any goroutine.
 	now atomic.Pointer[inForce]
+
+	// Fixed after construction.
+	connector *connector
 
 	mu sync.Mutex // held during a reload: one at a time
 }
@@ -37,7 +41,11 @@ func newLive(cfg Config) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{}
+	dialer, err := tlsfiles.LoadDialer(cfg.CometTLS.files())
+	if err != nil {
+		return nil, err
+	}
+	l := &live{connector: &connector{tls: dialer}}
 	l.now.Store(first)
 	return l, nil
 }

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/halleycomet/halley/bayeux"
 	"github.com/halleycomet/halley/internal/testenv"
+	"github.com/halleycomet/halley/internal/tlstest"
 )
 
 // A publish that was read before the connection broke is not sent again.
@@ -59,10 +61,15 @@ func TestPublishIsNeverDoubled(t *testing.T) {
 // A comet closes idle connections whenever it likes: no client ever notices, not
 // even with a publish.
 func TestStaleConnectionsNeverSurface(t *testing.T) {
-	closer := newClosingComet(t)
+	t.Run("plain", func(t *testing.T) { testStale(t, false) })
+	t.Run("over TLS", func(t *testing.T) { testStale(t, true) })
+}
+
+func testStale(t *testing.T, secure bool) {
+	closer := newClosingComet(t, secure)
 	cfg := quick()
 	cfg.CheckInterval = time.Hour
-	cfg.Comets = []string{"http://" + closer.addr}
+	cfg.Comets, cfg.CometTLS.CAFile = []string{closer.url}, closer.authority
 	b := run(t, cfg, nil)
 	tries := 1000
 	if testenv.Race {
@@ -82,10 +89,15 @@ func TestStaleConnectionsNeverSurface(t *testing.T) {
 // The close may also cross the request on the way. Then it may be that one cannot
 // know whether the request was read: such a publish fails, and is not sent twice.
 func TestCrossingCloseNeverDoubles(t *testing.T) {
-	closer := newClosingComet(t)
+	t.Run("plain", func(t *testing.T) { testCrossing(t, false) })
+	t.Run("over TLS", func(t *testing.T) { testCrossing(t, true) })
+}
+
+func testCrossing(t *testing.T, secure bool) {
+	closer := newClosingComet(t, secure)
 	cfg := quick()
 	cfg.CheckInterval = time.Hour
-	cfg.Comets = []string{"http://" + closer.addr}
+	cfg.Comets, cfg.CometTLS.CAFile = []string{closer.url}, closer.authority
 	b := run(t, cfg, nil)
 	tries, lost := testenv.Clients(2000), 0
 	for i := range tries {
@@ -114,10 +126,11 @@ func TestCrossingCloseNeverDoubles(t *testing.T) {
 // closingComet answers one request on each connection, says nothing of closing, and
 // closes.
 type closingComet struct {
-	addr   string
-	closed chan struct{} // one for each connection closed, as far as somebody looks
-	mu     sync.Mutex
-	ids    map[string]int
+	url, authority string
+	tls            *tls.Config   // nil: plain
+	closed         chan struct{} // one for each connection closed, as far as somebody looks
+	mu             sync.Mutex
+	ids            map[string]int
 }
 
 func (c *closingComet) acted() map[string]int {
@@ -126,12 +139,16 @@ func (c *closingComet) acted() map[string]int {
 	return c.ids
 }
 
-func newClosingComet(t *testing.T) *closingComet {
+func newClosingComet(t *testing.T, secure bool) *closingComet {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &closingComet{addr: ln.Addr().String(), closed: make(chan struct{}, 1), ids: map[string]int{}}
+	c := &closingComet{url: "http://" + ln.Addr().String(), closed: make(chan struct{}, 1), ids: map[string]int{}}
+	if secure {
+		authority := tlstest.New(t)
+		c.url, c.authority, c.tls = "https://"+ln.Addr().String(), authority.File, serverTLS(t, authority)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -147,6 +164,9 @@ func newClosingComet(t *testing.T) *closingComet {
 }
 
 func (c *closingComet) answer(conn net.Conn) {
+	if c.tls != nil {
+		conn = tls.Server(conn, c.tls)
+	}
 	req, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
 		conn.Close()

@@ -148,10 +148,14 @@ func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, m
 // answer and close before it has read all of it (413, say), so an error in the middle
 // is not the last word: await has it.
 func (w *wire) send(out *outgoing) *failure {
-	w.before, w.cut, w.broke = w.sent, false, nil
+	w.before, w.mark, w.cut, w.broke = w.sent, w.handed(), false, nil
 	w.conn.SetWriteDeadline(time.Now().Add(out.wait))
 	bufs := net.Buffers{out.head}
-	if len(out.body) > 0 {
+	switch {
+	case len(out.body) == 0:
+	case w.ferry != nil && len(out.body) < chunkSize:
+		bufs[0] = append(out.head[:len(out.head):len(out.head)], out.body...) // one record, not two
+	default:
 		bufs = append(bufs, out.body)
 	}
 	n, err := bufs.WriteTo(w.conn)
@@ -232,6 +236,6 @@ func (w *wire) unacked() bool {
 	if !w.ackKnown {
 		return false
 	}
-	acked, known := bytesAcked(w.src.raw)
-	return known && acked <= w.acked0+w.before
+	acked, known := bytesAcked(w.sock)
+	return known && acked <= w.acked0+w.mark
 }

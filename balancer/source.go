@@ -30,7 +30,9 @@ type source struct {
 	// What try leaves behind.
 	got *chunk
 	err error
-	try func(fd uintptr) bool // made once: a closure for each read would be garbage
+	// over says that the end came together with the last bytes.
+	over bool
+	try  func(fd uintptr) bool // made once: a closure for each read would be garbage
 }
 
 func newSource(conn net.Conn) *source {
@@ -54,7 +56,7 @@ func (s *source) next() (*chunk, error) {
 			c.free()
 			return nil, err
 		}
-		c.n = n
+		c.n, s.over = n, err != nil
 		return c, nil
 	}
 	err := s.raw.Read(s.try)

@@ -48,7 +48,7 @@ func (s *secured) start(t *testing.T, cfg Config, comets ...*fakeComet) *secured
 		cfg.TLS.CertFiles, cfg.TLS.KeyFiles = []string{cert}, []string{key}
 	}
 	for _, c := range comets {
-		cfg.Comets = append(cfg.Comets, "http://"+c.addr)
+		cfg.Comets = append(cfg.Comets, c.url())
 	}
 	b, err := New(cfg, nil)
 	if err != nil {

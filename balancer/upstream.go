@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -21,7 +22,9 @@ type upstream struct {
 	// Fixed after construction.
 	addr string
 	live *live
-	dial func(addr string, timeout time.Duration) (net.Conn, error)
+	dial func(timeout time.Duration) (opened, error)
+	// secure says that the comet speaks TLS.
+	secure bool
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -32,14 +35,13 @@ type upstream struct {
 }
 
 func newUpstream(addr string, live *live) *upstream {
-	return &upstream{
-		addr: addr,
-		live: live,
-		dial: func(addr string, timeout time.Duration) (net.Conn, error) {
-			return net.DialTimeout("tcp", addr, timeout)
-		},
-		waiting: make(map[*wire]*outgoing),
+	u := &upstream{addr: addr, live: live, waiting: make(map[*wire]*outgoing)}
+	u.dial = func(timeout time.Duration) (opened, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		return live.connector.open(ctx, u.addr, u.secure)
 	}
+	return u
 }
 
 // limits are those of now.
@@ -56,19 +58,24 @@ type wire struct {
 	// (the SYN may count as a byte).
 	sent, before, acked0 uint64
 	ackKnown             bool
-	ended                bool    // the comet has closed it
-	cut                  bool    // the request could not be written to its end
-	broke                error   // because the client broke off
-	upload               *upload // passes the body of the present request on; nil when there is none, or it ended
-	held                 bool    // it carries a poll that the comet may hold
-	first                *chunk  // the beginning of an answer, and how much of it was taken
-	taken                int
+	// sock is the socket, and ferry what counts there instead of sent, where the
+	// connection is one of TLS; mark is what handed said when the request began.
+	sock   syscall.RawConn
+	ferry  *ferry
+	mark   uint64
+	ended  bool    // the comet has closed it
+	cut    bool    // the request could not be written to its end
+	broke  error   // because the client broke off
+	upload *upload // passes the body of the present request on; nil when there is none, or it ended
+	held   bool    // it carries a poll that the comet may hold
+	first  *chunk  // the beginning of an answer, and how much of it was taken
+	taken  int
 
 	// Guarded by up.mu.
 	idleSince time.Time
 	woken     bool // while it waited, and why
 	why       stage
-	gone      bool // closed, and no longer counted
+	gone      bool // closed, and no longer ferry
 }
 
 // get returns a connection: the newest idle one that is still good, else a new one.
@@ -79,7 +86,7 @@ func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
 		if w == nil {
 			break
 		}
-		if w.src.raw == nil || quiet(w.src.raw) {
+		if w.sock == nil || quiet(w.sock) {
 			w.reused = true
 			return w, nil
 		}
@@ -98,18 +105,24 @@ func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
 		spare.close() // the gate counts those in use; the idle ones make room
 	}
 
-	conn, err := u.dial(u.addr, timeout)
+	o, err := u.dial(timeout)
 	if err != nil {
 		u.mu.Lock()
 		u.open--
 		u.mu.Unlock()
 		return nil, &failure{stage: dialStage(err), err: err}
 	}
-	w := &wire{up: u, conn: conn, src: newSource(conn)}
-	if w.src.raw != nil {
-		w.acked0, w.ackKnown = bytesAcked(w.src.raw)
+	return &wire{
+		up: u, conn: o.conn, src: newSource(o.conn), sock: o.sock, ferry: o.ferry, acked0: o.acked, ackKnown: o.known,
+	}, nil
+}
+
+// handed is how many bytes the kernel was given for the socket.
+func (w *wire) handed() uint64 {
+	if w.ferry != nil {
+		return w.ferry.written.Load()
 	}
-	return w, nil
+	return w.sent
 }
 
 func (u *upstream) takeIdle() *wire {
@@ -127,7 +140,7 @@ func (u *upstream) takeIdle() *wire {
 
 // put gives back a connection whose answer was read to its end.
 func (u *upstream) put(w *wire) {
-	if w.first != nil || w.conn.SetDeadline(time.Time{}) != nil {
+	if w.first != nil || w.ended || w.src.over || w.conn.SetDeadline(time.Time{}) != nil {
 		w.close() // bytes beyond the answer, or already closed
 		return
 	}

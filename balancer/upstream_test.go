@@ -281,7 +281,7 @@ func TestDialStages(t *testing.T) {
 		&net.OpError{Err: timeoutError{}}: stageDialTimeout,
 		errors.New("no route to host"):    stageUnreachable,
 	} {
-		u.dial = func(string, time.Duration) (net.Conn, error) { return nil, err }
+		u.dial = func(time.Duration) (opened, error) { return opened{}, err }
 		if _, fail := u.get(false, time.Second); fail == nil || fail.stage != want {
 			t.Errorf("%v: %v", err, fail)
 		}

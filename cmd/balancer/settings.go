@@ -39,7 +39,7 @@ func declareServe(s *cli.Settings) *settings {
 	}
 	b := &set.balancer
 
-	s.List(&b.Comets, "comets", "URL", "Comets that do not gossip, as http URLs without a path. Balancers with the same list agree on everything.").Example("http://127.0.0.1:8081")
+	s.List(&b.Comets, "comets", "URL", "Comets that do not gossip, as http or https URLs without a path. Balancers with the same list agree on everything.").Example("http://127.0.0.1:8081")
 	s.String(&b.Path, "path", "PATH", "The prefix under which Bayeux is spoken. Everything outside it is passed on as it is.")
 	cli.Enum(s, &b.Place, "place", []balancer.Place{balancer.PlaceAuto, balancer.PlaceLoad, balancer.PlaceIP}, "Where new sessions go: a handshake over HTTP to the less loaded of two comets, others by address (auto, load; load also for clients that name eventsource), or all by address (ip). A WebSocket without a cookie always goes by address.")
 	s.List(&set.keys, "keys", "KEY", "The keys of stickiness in use, of client-id, cookie, ip.")
@@ -49,6 +49,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.Duration(&b.StopTime, "stop-time", "How long requests under way have to end when the balancer stops. WebSockets are closed spread over it.")
 	declareRouting(s, &b.Routing)
 	declareTLS(s, &b.TLS)
+	declareCometTLS(s, &b.CometTLS)
 	declareChecks(s, b)
 	declareLimits(s, &b.Limits)
 	node.DeclareCookie(s, &b.Cookie)

@@ -19,6 +19,15 @@ func declareTLS(s *cli.Settings, t *balancer.TLS) {
 	s.Duration(&t.HSTS, "hsts", "For how long browsers are told to come by https only. 0: they are not told.")
 }
 
+// declareCometTLS binds how comets are reached over TLS.
+func declareCometTLS(s *cli.Settings, t *balancer.CometTLS) {
+	s.String(&t.CAFile, "comet-ca", "FILE", "A PEM file with the authorities that sign the certificates of comets whose URL is https. Empty: those of the system.")
+	s.String(&t.CertFile, "comet-cert", "FILE", "A PEM file with the certificate that comets are shown when they ask for one.")
+	s.String(&t.KeyFile, "comet-key", "FILE", "A PEM file with its key.")
+	s.String(&t.ServerName, "comet-server-name", "NAME", "The name for which the certificates of comets must be. Empty: the host of the comet's URL.")
+	s.Bool(&t.Insecure, "comet-insecure", "Take every certificate of a comet for good. For trials only.")
+}
+
 // checkTLS reports settings of TLS that lead nowhere.
 func (s *settings) checkTLS(r *cli.Report) {
 	switch t := &s.balancer.TLS; {
