@@ -17,6 +17,9 @@ const (
 	ReasonTimeout Reason = "timeout"
 	// ReasonFull: no connection to the comet was to be had.
 	ReasonFull Reason = "full"
+	// ReasonUnreachable: the comet could not be reached, and is not held for dead
+	// because too many others are out of reach.
+	ReasonUnreachable Reason = "unreachable"
 	// ReasonQueueTimeout: the comet was at a limit, and there was no room within
 	// Limits.QueueTime.
 	ReasonQueueTimeout Reason = "queue_timeout"

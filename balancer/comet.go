@@ -33,17 +33,20 @@ type comet struct {
 	counts  *cometCounts // what was counted under its name
 
 	// Safe for any goroutine.
-	state  atomic.Uint32
-	lost   atomic.Int64          // sessions that it had when it went down
-	downAt atomic.Int64          // when it went down, in Unix nanoseconds; 0 never
-	share  atomic.Uint32         // its weight
-	tier   atomic.Uint32         // it is a backup of the comets of lower tiers
-	fresh  atomic.Int64          // when it last became healthy while others were at work, in Unix nanoseconds; 0 never
-	heir   atomic.Pointer[comet] // who took over its connections, at the same address
-	wake   chan struct{}         // buffer 1: check now
+	state    atomic.Uint32
+	lost     atomic.Int64          // sessions that it had when it went down
+	downAt   atomic.Int64          // when it went down, in Unix nanoseconds; 0 never
+	share    atomic.Uint32         // its weight
+	tier     atomic.Uint32         // it is a backup of the comets of lower tiers
+	fresh    atomic.Int64          // when it last became healthy while others were at work, in Unix nanoseconds; 0 never
+	heir     atomic.Pointer[comet] // who took over its connections, at the same address
+	wake     chan struct{}         // buffer 1: check now
+	spared   atomic.Bool           // it would be left out, if it were not one of too many
+	evidence evidence              // of what clients met with
 
 	// Guarded by fleet.mu.
 	cond    condition
+	certain bool // it is down, and its process is gone without a doubt
 	health  health
 	drains  []cause   // why it is to be left; empty when it is not
 	since   time.Time // of the state

@@ -13,12 +13,15 @@ var (
 		"Requests that queue for a comet at a limit.", []string{"comet"}, nil)
 	cometStateDesc = prometheus.NewDesc("halley_balancer_comet_state",
 		"1 for the state of a comet.", []string{"comet", "state"}, nil)
+	cometsSparedDesc = prometheus.NewDesc("halley_balancer_comets_spared",
+		"Comets that would be left out, were they not too many at once.", nil, nil)
 )
 
 func (cometGauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- cometUseDesc
 	ch <- cometQueueDesc
 	ch <- cometStateDesc
+	ch <- cometsSparedDesc
 }
 
 func (g cometGauges) Collect(ch chan<- prometheus.Metric) {
@@ -26,6 +29,13 @@ func (g cometGauges) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, n int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
 	}
+	spared := int64(0)
+	for _, c := range comets {
+		if c.spared.Load() {
+			spared++
+		}
+	}
+	gauge(cometsSparedDesc, spared)
 	for len(comets) > 0 {
 		newest := comets[0]
 		var inUse [uses]int64

@@ -95,8 +95,14 @@ type Config struct {
 	Fall int
 
 	// Rise is the number of successful checks in a row after which a comet that was
-	// down is healthy again. Default 1.
+	// down or suspect is healthy again. One that fails over and over, each time within
+	// a minute, has to answer for longer and longer before it gets new sessions: up to
+	// a minute. Default 1.
 	Rise int
+
+	// Outliers says what requests find out about comets, and how much of the fleet may
+	// be left out for it.
+	Outliers Outliers
 
 	// HandshakeRate is the number of handshakes per second that one healthy comet
 	// takes well. The clients of a dead comet are told to handshake spread over the
@@ -128,6 +134,7 @@ func DefaultConfig() Config {
 		CheckTimeout:    2 * time.Second,
 		Fall:            2,
 		Rise:            1,
+		Outliers:        DefaultOutliers(),
 		HandshakeRate:   500,
 		StopTime:        5 * time.Second,
 		TLS:             defaultTLS(),
@@ -199,6 +206,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Routing.validate(), c.Cookie.Validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
+	errs = append(errs, c.Routing.validate(), c.Cookie.Validate(), c.Outliers.validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
 	return errors.Join(errs...)
 }

@@ -126,16 +126,24 @@ func (f *fleet) route(r *request) decision {
 
 // refused reports that a dial to c was refused: its process is gone, and its
 // sessions with it.
-func (f *fleet) refused(c *comet) { f.fails(c, causeRefused, nil) }
+func (f *fleet) refused(c *comet) { _ = f.fails(c, causeRefused, nil) }
 
-// unreachable reports that c could not be dialled for as long as is worth trying.
-func (f *fleet) unreachable(c *comet, err error) { f.fails(c, causeUnreachable, err) }
+// unreachable reports that c could not be dialled for as long as is worth trying. It is
+// spared when too many comets are out of reach.
+func (f *fleet) unreachable(c *comet, err error) (spared bool) {
+	return f.fails(c, causeUnreachable, err)
+}
 
-func (f *fleet) fails(c *comet, why cause, err error) {
+func (f *fleet) fails(c *comet, why cause, err error) (spared bool) {
 	if c = c.living(); !c.lives() {
-		return
+		return false
 	}
-	f.update(func() { f.transition(c, eventFails, why, zap.Error(err)) })
+	f.update(func() {
+		e, _ := f.temper(c, eventFails, why)
+		f.transition(c, e, why, zap.Error(err))
+		spared = e != eventFails
+	})
+	return spared
 }
 
 // answered reports that c answered a request. It does not prove that c is well
@@ -177,14 +185,20 @@ func (f *fleet) update(do func()) {
 // transition moves a comet by an event and remembers what follows from it. The
 // caller holds mu.
 func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
-	before := c.cond
+	now, before := time.Now(), c.cond
 	c.cond = before.next(e)
-	c.health.entered(before.base, c.cond.base)
+	if before.base != c.cond.base {
+		c.health.entered(before.base, c.cond.base, now)
+		c.certain = false
+		if c.cond.base != Suspect {
+			c.spared.Store(false)
+		}
+	}
+	c.certain = c.certain || e == eventFails && why.proves()
 	from, to := before.state(), c.cond.state()
 	if to == from {
 		return
 	}
-	now := time.Now()
 	if to == Healthy && (from == Unknown || from == Down || from == Draining) && f.ready {
 		c.fresh.Store(now.UnixNano())
 	}
@@ -200,6 +214,7 @@ func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
 	}
 	c.state.Store(uint32(to))
 	c.since, c.why = now, why
+	f.metrics.transitions.WithLabelValues(c.name, to.String(), string(why)).Inc()
 	f.dirty = true
 	level := zap.InfoLevel
 	if to == Down {

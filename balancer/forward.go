@@ -136,9 +136,11 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		if fail == nil {
 			b.fleet.answered(c)
 			if fail = pass(w, d, end); fail == nil {
+				b.fleet.observe(c, faultOfStatus(rq.ctx.Response.StatusCode(), rq.kind, out.held), &rq.request)
 				return again, nil
 			}
 		}
+		b.fleet.observe(c, faultOf(fail.stage, rq.kind, fail.reused), &rq.request)
 		dialFailed := fail.stage == stageDialTimeout || fail.stage == stageUnreachable
 		if dialFailed {
 			if failing.IsZero() {
@@ -162,7 +164,9 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			case stageRefused:
 				b.fleet.refused(c)
 			case stageDialTimeout, stageUnreachable:
-				b.fleet.unreachable(c, fail)
+				if b.fleet.unreachable(c, fail) { // it keeps its sessions
+					v = b.asideOrLater(rq, d)
+				}
 			}
 			return v, fail
 		}
@@ -174,6 +178,14 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			t.resent++
 		}
 	}
+}
+
+// asideOrLater is what follows when a comet cannot take a request and is not down.
+func (b *Balancer) asideOrLater(rq *exchange, d decision) verdict {
+	if _, found := b.another(rq, d); found {
+		return aside
+	}
+	return later
 }
 
 // redialPause parts the dials of a comet that does not answer them.

@@ -31,14 +31,45 @@ const (
 type health struct {
 	fails, oks int  // checks in a row
 	givenUp    bool // the gossip holds it for dead
+
+	// Against comets that come and go: how often in a row the comet has failed soon
+	// after it was well, since when it was well last, and until when it is not taken
+	// for well again.
+	relapses   int
+	well, wait time.Time
+}
+
+const (
+	// steady is for how long a comet must have been well for a failure to be its first.
+	steady = time.Minute
+	// maxWait bounds for how long a comet must answer that has failed too often.
+	maxWait = time.Minute
+)
+
+// waitAfter is for how long a comet must answer before it is well again: at once at
+// first, then 2 s, 4 s, 8 s and so on.
+func waitAfter(relapses int) time.Duration {
+	if relapses < 2 {
+		return 0
+	}
+	return min(maxWait, time.Second<<min(relapses-1, 10))
 }
 
 // entered is told that the comet's base state changes. What counts towards the end of
 // one state does not count towards that of the next, but for failures: the check that
 // brought a comet under suspicion is the first of those that bring it down.
-func (h *health) entered(from, to State) {
+func (h *health) entered(from, to State, now time.Time) {
 	if from == to {
 		return
+	}
+	switch {
+	case to == Healthy:
+		h.well = now
+	case from == Healthy && now.Sub(h.well) < steady:
+		h.relapses++
+		h.wait = now.Add(waitAfter(h.relapses))
+	case from == Healthy:
+		h.relapses = 0
 	}
 	h.oks = 0
 	if to != Suspect {
@@ -48,12 +79,15 @@ func (h *health) entered(from, to State) {
 
 // judge takes the result of a check of a comet with base state s into account. When
 // happens is set, that is what follows.
-func (h *health) judge(s State, r checkResult, fall, rise int) (e event, why cause, happens bool) {
+func (h *health) judge(s State, r checkResult, fall, rise int, now time.Time) (e event, why cause, happens bool) {
 	if r == checkOK {
 		h.fails = 0
 		h.oks++
 		if (s == Down || s == Suspect) && h.oks < rise {
 			return 0, "", false
+		}
+		if (s == Down || s == Suspect) && now.Before(h.wait) {
+			return eventWavers, causeWavers, true
 		}
 		return eventAnswers, causeAnswers, true
 	}
@@ -107,7 +141,11 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 			pause = cfg.RecheckInterval
 			return
 		}
-		if e, why, happens := c.health.judge(c.cond.base, result, cfg.Fall, cfg.Rise); happens {
+		e, why, happens := c.health.judge(c.cond.base, result, cfg.Fall, cfg.Rise, time.Now())
+		if happens {
+			e, happens = f.temper(c, e, why)
+		}
+		if happens {
 			f.transition(c, e, why, zap.Error(err))
 		}
 		if c.is(Down) && slices.Contains(c.drains, causeUnlisted) {

@@ -32,11 +32,14 @@ func TestJudge(t *testing.T) {
 		{"down, three successes", health{oks: 2}, Down, checkOK, eventAnswers, causeAnswers, true, health{oks: 3}},
 		{"suspect, one success of three", health{fails: 1}, Suspect, checkOK, 0, "", false, health{oks: 1}},
 		{"suspect, three successes", health{oks: 2}, Suspect, checkOK, eventAnswers, causeAnswers, true, health{oks: 3}},
+		{"suspect, too soon", health{oks: 2, wait: time.Unix(101, 0)}, Suspect, checkOK, eventWavers, causeWavers, true, health{oks: 3, wait: time.Unix(101, 0)}},
+		{"down, too soon", health{oks: 2, wait: time.Unix(101, 0)}, Down, checkOK, eventWavers, causeWavers, true, health{oks: 3, wait: time.Unix(101, 0)}},
+		{"down, not too soon", health{oks: 2, wait: time.Unix(99, 0)}, Down, checkOK, eventAnswers, causeAnswers, true, health{oks: 3, wait: time.Unix(99, 0)}},
 		{"suspect, a failure between", health{oks: 2}, Suspect, checkFailed, eventDoubt, causeCheck, true, health{fails: 1}},
 		{"suspect, the second failure", health{fails: 1}, Suspect, checkFailed, eventFails, causeSilent, true, health{fails: 2}},
 	} {
 		h := c.before
-		e, why, happens := h.judge(c.state, c.result, 2, 3)
+		e, why, happens := h.judge(c.state, c.result, 2, 3, time.Unix(100, 0))
 		if happens != c.happens || why != c.why || happens && e != c.event || h != c.after {
 			t.Errorf("%s: %v %q %v %+v", c.name, e, why, happens, h)
 		}

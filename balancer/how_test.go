@@ -41,7 +41,12 @@ type fakeComet struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
 	seen  int // requests, checks not counted
+
+	ill atomic.Pointer[atomic.Bool]
 }
+
+// unwell has each request, checks too, end in a reset while ill is set.
+func (c *fakeComet) unwell(ill *atomic.Bool) { c.ill.Store(ill) }
 
 func newFakeComet(t *testing.T, name string, handler http.HandlerFunc) *fakeComet {
 	t.Helper()
@@ -83,6 +88,11 @@ func (c *fakeComet) start(addr string) {
 }
 
 func (c *fakeComet) handle(w http.ResponseWriter, r *http.Request) {
+	if ill := c.ill.Load(); ill != nil && ill.Load() {
+		conn, _ := hijack(w)
+		reset(conn)
+		return
+	}
 	var buf bytes.Buffer
 	if r.Method == http.MethodPost && r.ContentLength > 0 && r.ContentLength < 1000 {
 		io.Copy(&buf, r.Body)

@@ -74,6 +74,10 @@ type metrics struct {
 	// ended; queued is the time for which they waited, by comet.
 	queues *prometheus.CounterVec
 	queued *prometheus.HistogramVec
+	// transitions counts changes of state, by comet, new state and reason; faults what
+	// requests found wrong, by comet and kind; spared what was not let happen because
+	// too many comets failed, by comet and reason.
+	transitions, faults, spared *prometheus.CounterVec
 	// checks counts checks, by comet and result (ok, refused, failed).
 	checks *prometheus.CounterVec
 
@@ -108,21 +112,24 @@ func newMetrics() *metrics {
 		}, labels)
 	}
 	return &metrics{
-		requests: counters("requests_total", "Requests that a comet answered, by the reason of its choice and the class of the status.", "comet", "reason", "status"),
-		times:    histograms("request_seconds", "Time until the comet began to answer, by the kind of request. Polls are apart.", quickly, "comet", "kind"),
-		polls:    histograms("poll_seconds", "Time of requests with a /meta/connect, which comets hold.", heldFor, "comet"),
-		lives:    histograms("tunnel_seconds", "Lifetime of WebSocket tunnels that have ended.", livesOf, "comet"),
-		unknown:  counters("unknown_sessions_total", "Polls that a comet answered with 402: it does not know the session.", "comet"),
-		cut:      counters("cut_answers_total", "Answers of a comet that broke off.", "comet"),
-		answered: counters("answered_total", "Requests that the balancer answered itself.", "reason"),
-		reroutes: counters("reroutes_total", "Requests that were sent again, or to another comet.", "reason"),
-		refused:  counters("refused_total", "Requests refused as malformed or over a limit.", "reason"),
-		closed:   counters("tunnels_closed_total", "Tunnels that the balancer closed.", "reason"),
-		queues:   counters("queue_ends_total", "Requests that found their comet at a limit, by how it ended.", "comet", "result"),
-		queued:   histograms("queue_seconds", "Time for which requests queued for their comet.", queuedFor, "comet"),
-		checks:   counters("checks_total", "Checks of comets.", "comet", "result"),
-		tunnels:  gauge("tunnels", "WebSocket tunnels open."),
-		held:     gauge("held", "Requests waiting for the answer of a comet."),
+		requests:    counters("requests_total", "Requests that a comet answered, by the reason of its choice and the class of the status.", "comet", "reason", "status"),
+		times:       histograms("request_seconds", "Time until the comet began to answer, by the kind of request. Polls are apart.", quickly, "comet", "kind"),
+		polls:       histograms("poll_seconds", "Time of requests with a /meta/connect, which comets hold.", heldFor, "comet"),
+		lives:       histograms("tunnel_seconds", "Lifetime of WebSocket tunnels that have ended.", livesOf, "comet"),
+		unknown:     counters("unknown_sessions_total", "Polls that a comet answered with 402: it does not know the session.", "comet"),
+		cut:         counters("cut_answers_total", "Answers of a comet that broke off.", "comet"),
+		answered:    counters("answered_total", "Requests that the balancer answered itself.", "reason"),
+		reroutes:    counters("reroutes_total", "Requests that were sent again, or to another comet.", "reason"),
+		refused:     counters("refused_total", "Requests refused as malformed or over a limit.", "reason"),
+		closed:      counters("tunnels_closed_total", "Tunnels that the balancer closed.", "reason"),
+		queues:      counters("queue_ends_total", "Requests that found their comet at a limit, by how it ended.", "comet", "result"),
+		queued:      histograms("queue_seconds", "Time for which requests queued for their comet.", queuedFor, "comet"),
+		transitions: counters("comet_transitions_total", "Changes of the state of a comet.", "comet", "state", "reason"),
+		faults:      counters("faults_total", "What requests found wrong with a comet, by kind.", "comet", "fault"),
+		spared:      counters("spared_total", "What would have left a comet out, were it not one of too many.", "comet", "reason"),
+		checks:      counters("checks_total", "Checks of comets.", "comet", "result"),
+		tunnels:     gauge("tunnels", "WebSocket tunnels open."),
+		held:        gauge("held", "Requests waiting for the answer of a comet."),
 		hangups: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "halley", Subsystem: "balancer", Name: "hangups_total",
 			Help: "Clients that went away while their request waited.",
@@ -136,6 +143,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut,
 		m.answered, m.reroutes, m.refused, m.closed,
 		m.tunnels, m.held, m.hangups, m.checks, m.queues, m.queued,
+		m.transitions, m.faults, m.spared,
 	}
 }
 
@@ -160,7 +168,7 @@ func (m *metrics) forget(comet string) {
 		delete(m.byName, comet)
 	}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut, m.checks, m.queues, m.queued,
+		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut, m.checks, m.queues, m.queued, m.transitions, m.faults, m.spared,
 	} {
 		v.DeletePartialMatch(prometheus.Labels{"comet": comet})
 	}

@@ -51,7 +51,7 @@ func (b *Balancer) enter(rq *exchange, d decision) (slot, *failure) {
 		b.metrics.queues.WithLabelValues(c.name, string(how)).Inc()
 		return slot{}, &failure{stage: s, err: err}
 	}
-	if other, found := b.another(rq, d); found && other.comet.State().openness() > c.State().openness() {
+	if other, found := b.another(rq, d); found && other.comet.State().openness() > Full.openness() {
 		return ended(queueAside, stageAside, errAtLimit)
 	}
 	t, ok := c.limits.queue(use)
@@ -110,6 +110,8 @@ func (b *Balancer) wait(rq *exchange, c *comet, t *turn) (slot, queueEnd) {
 // laterReason is why a client is told to come later.
 func laterReason(s stage) Reason {
 	switch s {
+	case stageDialTimeout, stageUnreachable:
+		return ReasonUnreachable
 	case stageQueueFull:
 		return ReasonQueueFull
 	case stageQueueLate:

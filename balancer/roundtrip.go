@@ -94,8 +94,9 @@ func (s stage) String() string {
 
 // failure is why a request got no answer.
 type failure struct {
-	stage stage
-	err   error
+	stage  stage
+	err    error
+	reused bool // the connection had served before
 }
 
 func (f *failure) Error() string { return f.stage.String() + ": " + f.err.Error() }
@@ -138,6 +139,7 @@ func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, m
 		fail = w.await(out, may)
 	}
 	if fail != nil {
+		fail.reused = w.reused
 		w.close()
 		return nil, fail
 	}

@@ -98,6 +98,8 @@ type event uint8
 const (
 	// eventAnswers: as many checks as needed were answered.
 	eventAnswers event = iota
+	// eventWavers: likewise, of a comet that has failed too often lately.
+	eventWavers
 	// eventDoubt: a check failed, or clients met with failures.
 	eventDoubt
 	// eventFails: it refuses connections, or too many checks have failed.
@@ -124,6 +126,10 @@ func (c condition) next(e event) condition {
 	switch e {
 	case eventAnswers:
 		c.base = Healthy
+	case eventWavers:
+		if c.base == Down {
+			c.base = Suspect
+		}
 	case eventDoubt:
 		if c.base == Healthy {
 			c.base = Suspect
@@ -149,14 +155,16 @@ func (c condition) next(e event) condition {
 type cause string
 
 const (
-	causeFound       cause = "found"              // it was listed or gossiped
-	causeAnswers     cause = "answers"            // as many checks as Config.Rise succeeded
-	causeCheck       cause = "check failed"       // one, so far
-	causeRefused     cause = "connection refused" // a request or a check was refused
-	causeUnreachable cause = "unreachable"        // no connection within the time for dialling again
-	causeSilent      cause = "checks failed"      // as many checks as Config.Fall
-	causeGivenUp     cause = "given up by gossip" // and a check failed
-	causeGoodbye     cause = "said goodbye"       // by gossip
+	causeFound       cause = "found"                            // it was listed or gossiped
+	causeAnswers     cause = "answers"                          // as many checks as Config.Rise succeeded
+	causeWavers      cause = "answers, after failing too often" // it has to answer for a while
+	causePassive     cause = "clients met with failures"        // as many as Outliers.PassiveFailures
+	causeCheck       cause = "check failed"                     // one, so far
+	causeRefused     cause = "connection refused"               // a request or a check was refused
+	causeUnreachable cause = "unreachable"                      // no connection within the time for dialling again
+	causeSilent      cause = "checks failed"                    // as many checks as Config.Fall
+	causeGivenUp     cause = "given up by gossip"               // and a check failed
+	causeGoodbye     cause = "said goodbye"                     // by gossip
 	causeBack        cause = "took its goodbye back"
 	causeAdmin       cause = "drained by the admin"
 	causeUndrained   cause = "not drained any more"

@@ -16,24 +16,24 @@ func TestNext(t *testing.T) {
 	for _, row := range []struct {
 		from  condition
 		state State
-		// answers, doubt, fails, full, room, drain, undrain, gone
+		// answers, wavers, doubt, fails, full, room, drain, undrain, gone
 		to [events]condition
 	}{
-		{u, Unknown, [events]c{h, u, d, uf, u, ud, u, g}},
-		{ud, Draining, [events]c{hd, ud, dd, udf, ud, ud, u, g}},
-		{uf, Unknown, [events]c{hf, uf, d, uf, u, udf, uf, g}},
-		{udf, Draining, [events]c{hdf, udf, dd, udf, ud, udf, uf, g}},
-		{h, Healthy, [events]c{h, s, d, hf, h, hd, h, g}},
-		{hd, Draining, [events]c{hd, sd, dd, hdf, hd, hd, h, g}},
-		{hf, Full, [events]c{hf, sf, d, hf, h, hdf, hf, g}},
-		{hdf, Draining, [events]c{hdf, sdf, dd, hdf, hd, hdf, hf, g}},
-		{s, Suspect, [events]c{h, s, d, sf, s, sd, s, g}},
-		{sd, Draining, [events]c{hd, sd, dd, sdf, sd, sd, s, g}},
-		{sf, Suspect, [events]c{hf, sf, d, sf, s, sdf, sf, g}},
-		{sdf, Draining, [events]c{hdf, sdf, dd, sdf, sd, sdf, sf, g}},
-		{d, Down, [events]c{h, d, d, d, d, dd, d, g}},
-		{dd, Down, [events]c{hd, dd, dd, dd, dd, dd, d, g}},
-		{g, Gone, [events]c{g, g, g, g, g, g, g, g}},
+		{u, Unknown, [events]c{h, u, u, d, uf, u, ud, u, g}},
+		{ud, Draining, [events]c{hd, ud, ud, dd, udf, ud, ud, u, g}},
+		{uf, Unknown, [events]c{hf, uf, uf, d, uf, u, udf, uf, g}},
+		{udf, Draining, [events]c{hdf, udf, udf, dd, udf, ud, udf, uf, g}},
+		{h, Healthy, [events]c{h, h, s, d, hf, h, hd, h, g}},
+		{hd, Draining, [events]c{hd, hd, sd, dd, hdf, hd, hd, h, g}},
+		{hf, Full, [events]c{hf, hf, sf, d, hf, h, hdf, hf, g}},
+		{hdf, Draining, [events]c{hdf, hdf, sdf, dd, hdf, hd, hdf, hf, g}},
+		{s, Suspect, [events]c{h, s, s, d, sf, s, sd, s, g}},
+		{sd, Draining, [events]c{hd, sd, sd, dd, sdf, sd, sd, s, g}},
+		{sf, Suspect, [events]c{hf, sf, sf, d, sf, s, sdf, sf, g}},
+		{sdf, Draining, [events]c{hdf, sdf, sdf, dd, sdf, sd, sdf, sf, g}},
+		{d, Down, [events]c{h, s, d, d, d, d, dd, d, g}},
+		{dd, Down, [events]c{hd, sd, dd, dd, dd, dd, dd, d, g}},
+		{g, Gone, [events]c{g, g, g, g, g, g, g, g, g}},
 	} {
 		if got := row.from.state(); got != row.state {
 			t.Errorf("%+v is %v, want %v", row.from, got, row.state)

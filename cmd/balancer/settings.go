@@ -76,6 +76,9 @@ func declareChecks(s *cli.Settings, b *balancer.Config) {
 	s.Duration(&b.CheckTimeout, "check-timeout", "How long one check may take.")
 	s.Int(&b.Fall, "fall", "CHECKS", "How many checks in a row fail before a comet is down.")
 	s.Int(&b.Rise, "rise", "CHECKS", "How many checks in a row succeed before it is healthy again.")
+	s.Int(&b.Outliers.PassiveFailures, "passive-failures", "CLIENTS", "How many clients meet with a failure of a comet within passive-window before it comes under suspicion and is checked at once. 0 is off.")
+	s.Duration(&b.Outliers.PassiveWindow, "passive-window", "The time within which they count.")
+	s.Int(&b.Outliers.MaxEjected, "max-ejected", "PERCENT", "How much of the fleet, at least one comet, may be left out at a time for evidence that proves nothing. A refused connection is proof.")
 	s.Int(&b.HandshakeRate, "handshake-rate", "PER SECOND", "How many handshakes one comet takes well. The clients of a dead comet are spread over the time that the others need.")
 }
 
