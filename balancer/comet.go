@@ -45,14 +45,15 @@ type comet struct {
 	evidence evidence              // of what clients met with
 
 	// Guarded by fleet.mu.
-	cond    condition
-	certain bool // it is down, and its process is gone without a doubt
-	health  health
-	drains  []cause   // why it is to be left; empty when it is not
-	since   time.Time // of the state
-	why     cause     // of the state
-	forget  context.CancelFunc
-	checked bool // at least one check has ended
+	cond     condition
+	certain  bool // it is down, and its process is gone without a doubt
+	health   health
+	drains   []cause   // why it is to be left; empty when it is not
+	unlisted unlisted  // when the list has lost it
+	since    time.Time // of the state
+	why      cause     // of the state
+	forget   context.CancelFunc
+	checked  bool // at least one check has ended
 }
 
 // newComet makes a comet in state Unknown, without connections. An empty tag means
@@ -166,7 +167,23 @@ type cometURL struct {
 	addr   string // host:port, to dial
 	url    string // as it is shown
 	secure bool   // it is reached over TLS
+	host   string // for which its certificate must be; empty: the host in addr
 	path   string // of the Bayeux endpoint in its URL, empty when there is none
+}
+
+// certName is the host for which the comet's certificate must be; empty without TLS.
+func (u *cometURL) certName() string {
+	switch {
+	case !u.secure:
+		return ""
+	case u.host != "":
+		return u.host
+	}
+	host, _, err := net.SplitHostPort(u.addr)
+	if err != nil {
+		return u.addr // of which parseURL has made one with a port
+	}
+	return host
 }
 
 // parseCometURL reads and normalises an entry of the static list: lower case, the
@@ -230,4 +247,8 @@ type CometStatus struct {
 	Load int64 `json:"load"`
 	// Gossips tells a comet of ours from one that is only listed.
 	Gossips bool `json:"gossips"`
+	// Weight is how many new clients it gets in proportion to others, and Backup that
+	// it gets them only while those that are none take none.
+	Weight int  `json:"weight"`
+	Backup bool `json:"backup,omitempty"`
 }

@@ -43,11 +43,32 @@ type Config struct {
 	// Default "/cometd".
 	Path string `reload:"restart"`
 
-	// Comets lists comets that do not gossip, as http or https URLs without a path. They are
-	// named by their normalised URL, so that balancers with the same list agree. A
-	// comet that stands here and gossips too is one comet, under its gossip name.
+	// Comets lists comets that do not gossip. Each entry is one of
+	//
+	//	http://host:port           one comet, likewise https
+	//	dns://name:port            a comet at each address (A, AAAA) of the name
+	//	srv://_service._proto.name a comet at each address of each target of the SRV
+	//	                           records, of the lowest priority value first; those
+	//	                           of higher ones are backups
+	//
+	// with dns+https and srv+https for comets that speak TLS, and after it, with blanks
+	// between, any of
+	//
+	//	weight=N    how many clients it gets in proportion to others: 0, which is no
+	//	            new ones, to 65535; default 1. SRV records have their own.
+	//	backup      it gets new sessions only while no comet that is none takes any
+	//	ipv4, ipv6  of a name: addresses of this kind only
+	//
+	// Comets are named by their normalised URL, those found by name by that with the
+	// address in it, so that balancers with the same list agree. One that is listed
+	// several times is one comet: the first entry counts, those of the configuration
+	// before those of the file. One that is listed and gossips, with the same host and
+	// port, is one comet under its gossip name. What is taken off the list is drained.
 	// Default none.
 	Comets []string
+
+	// Discovery says where else comets are found.
+	Discovery Discovery
 
 	// Place says where new sessions go. Default [PlaceAuto].
 	Place Place
@@ -104,20 +125,15 @@ type Config struct {
 	// be left out for it.
 	Outliers Outliers
 
-	// HandshakeRate is the number of handshakes per second that one comet takes well.
-	// All that take new sessions together get this much each, of handshakes over HTTP
-	// and of upgrades of the Bayeux path; what comes faster waits for
-	// [Admission.HandshakeWait]. The clients of a dead comet are told to handshake spread
-	// over the time that the others need. Default 500.
+	// HandshakeRate is the number of handshakes per second that one healthy comet
+	// takes well. The clients of a dead comet are told to handshake spread over the
+	// time that the others need at this rate. Default 500.
 	HandshakeRate int
 
 	// StopTime is how long requests under way have to end when the balancer stops.
 	// Its WebSockets are closed spread over it, so that their clients do not come back
 	// all at once. Default 5 s.
 	StopTime time.Duration
-
-	// Admission bounds the pace of new sessions, and what a client may take.
-	Admission
 
 	// Limits bound what a request may cost and how long it may take.
 	Limits Limits
@@ -132,6 +148,7 @@ func DefaultConfig() Config {
 		Path:            "/cometd",
 		Place:           PlaceAuto,
 		Keys:            Keys{ClientID: true, Cookie: true, IP: true},
+		Discovery:       DefaultDiscovery(),
 		Routing:         DefaultRouting(),
 		Cookie:          bayeux.DefaultCookie(),
 		CheckInterval:   time.Second,
@@ -143,11 +160,13 @@ func DefaultConfig() Config {
 		HandshakeRate:   500,
 		StopTime:        5 * time.Second,
 		TLS:             defaultTLS(),
-		Admission:       DefaultAdmission(),
 		Limits:          DefaultLimits(),
 		Log:             zap.NewNop(),
 	}
 }
+
+// lists tells whether comets are listed in any form.
+func (c *Config) lists() bool { return len(c.Comets) > 0 || c.Discovery.CometsFile != "" }
 
 // Validate reports every mistake, each with the name of its setting.
 func (c *Config) Validate() error {
@@ -158,17 +177,11 @@ func (c *Config) Validate() error {
 	if !strings.HasPrefix(c.Path, "/") || c.Path != "/" && strings.HasSuffix(c.Path, "/") || strings.ContainsAny(c.Path, "?# ") {
 		bad("path", "%q is not a path like /cometd", c.Path)
 	}
-	seen := make(map[string]bool)
-	for _, raw := range c.Comets {
-		u, err := parseCometURL(raw)
-		switch {
-		case err != nil:
-			bad("comets", "%q: %w", raw, err)
-		case seen[u.addr]:
-			bad("comets", "%q is listed twice", raw)
-		}
-		seen[u.addr] = true
+	var listed entryList
+	for _, text := range c.Comets {
+		listed.add("comets: ", text)
 	}
+	errs = append(errs, listed.errs...)
 	switch c.Place {
 	case PlaceAuto, PlaceLoad:
 	case PlaceIP:
@@ -212,6 +225,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Routing.validate(), c.Cookie.Validate(), c.Admission.validate(), c.Outliers.validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
+	errs = append(errs, c.Discovery.validate(), c.Routing.validate(), c.Cookie.Validate(), c.Outliers.validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
 	return errors.Join(errs...)
 }

@@ -32,7 +32,7 @@ func TestValidateNamesAll(t *testing.T) {
 		t.Fatal("valid")
 	}
 	for _, want := range []string{
-		"path:", `"http://a.example:80" is listed twice`, `"ftp://b": has scheme`, `"10.0.0.1:80": is no URL like http://host:port`, `"http://c/cometd": has a path`, "place:", "keys:",
+		"path:", `"http://a.example:80": is listed twice`, `"ftp://b": has scheme`, `"10.0.0.1:80": is no URL like http://host:port`, `"http://c/cometd": has a path`, "place:", "keys:",
 		"trusted-proxies:", "origins:", "check-interval:", "recheck-interval:", "check-timeout:", "fall:", "rise:", "handshake-rate:",
 		"browser-cookie-name:", "browser-cookie-domain:", "browser-cookie-path:", "browser-cookie-same-site:", "browser-cookie-partitioned:",
 	} {

@@ -17,6 +17,7 @@ func (f *fleet) run(ctx context.Context) error {
 	var checks sync.WaitGroup
 	defer checks.Wait()
 	defer cancel()
+	checks.Go(func() { f.finder.run(ctx) })
 
 	last := &cluster.View{}
 	apply := func(v *cluster.View, synced bool) {
@@ -106,29 +107,44 @@ func (f *fleet) apply(v *cluster.View) (found []*comet) {
 	return append(found, f.applyList()...)
 }
 
-// applyList adds the comets of the list that are not there under a gossip name. Those
-// that a reload took off the list keep their sessions until they go down, and get no
-// new ones.
+// applyList adds the comets of the list that are not there under a gossip name, and
+// gives each its weight. Those that the list has lost keep their sessions until they
+// are moved or go down, and get no new ones.
 func (f *fleet) applyList() (found []*comet) {
-	list := f.live.now.Load().listed
-	covered := make(map[string]bool)
+	list, complete := f.finder.list()
+	if complete && !f.listed {
+		f.listed, f.dirty = true, true
+	}
+	at := make(map[string]listedComet, len(list))
+	for _, l := range list {
+		at[l.addr] = l
+	}
 	for _, c := range f.comets {
-		covered[c.addr] = true
-		listed := slices.ContainsFunc(list, func(u cometURL) bool { return u.addr == c.addr })
-		if c.gossips {
-			continue
+		l, listed := at[c.addr]
+		if !listed {
+			l.weight = 1
 		}
-		f.setDraining(c, causeUnlisted, !listed)
-		if !listed && c.is(Down) {
-			f.transition(c, eventGone, causeUnlisted)
+		f.weigh(c, l)
+		delete(at, c.addr)
+		if !c.gossips {
+			f.delist(c, listed)
 		}
 	}
-	for _, u := range list {
-		if !covered[u.addr] {
-			found = append(found, f.discover(u, u.name, "", time.Time{}))
+	for _, l := range list {
+		if _, missing := at[l.addr]; missing {
+			c := f.discover(l.cometURL, l.name, "", time.Time{})
+			f.weigh(c, l)
+			found = append(found, c)
 		}
 	}
 	return found
+}
+
+// weigh gives a comet the weight that the list has for it. The caller holds mu.
+func (f *fleet) weigh(c *comet, l listedComet) {
+	if c.share.Swap(l.weight) != l.weight || c.tier.Swap(l.tier) != l.tier {
+		f.dirty = true // somebody may wait for it
+	}
 }
 
 // node is a comet as the gossip has it.
@@ -191,7 +207,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 		f.inherit(c, old)
 	} else {
 		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), newTunnelSet(), &load{}
-		c.up.secure = u.secure
+		c.up.certName = u.certName()
 		c.limits = newGate(func() *Limits { return &f.conf().Limits })
 	}
 	if c.state.Store(uint32(c.cond.state())); c.is(Draining) {
@@ -218,10 +234,10 @@ func (f *fleet) predecessor(c *comet) *comet {
 // ends old without a word to its clients. The caller holds mu.
 func (f *fleet) inherit(c, old *comet) {
 	c.up, c.tunnels, c.load, c.limits = old.up, old.tunnels, old.load, old.limits
-	if c.secure != old.secure { // the gossip knows better than the list whether it is TLS
+	if c.certName() != old.certName() { // the gossip knows better than the list whether it is TLS
 		old.up.close()
 		c.up = newUpstream(c.addr, f.live)
-		c.up.secure = c.secure
+		c.up.certName = c.certName()
 	}
 	c.fresh.Store(old.fresh.Load())
 	if !old.gossips || old.cond.base == Healthy {

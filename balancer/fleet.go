@@ -3,6 +3,7 @@ package balancer
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -29,6 +30,7 @@ type fleet struct {
 	metrics *metrics
 	members Members      // nil without gossip
 	options routeOptions // draws; the rest is in the configuration
+	finder  *finder
 	check   func(context.Context, *comet) (checkResult, error)
 	onDown  func(*comet) // see newFleet
 	// onDrain is called, without locks, when a comet that lives begins to drain, and
@@ -45,6 +47,7 @@ type fleet struct {
 	comets  map[string]*comet // by name and tag; those that are not gone
 	graves  []*comet          // those that are, oldest first
 	synced  bool              // the gossip is known, or there is none
+	listed  bool              // each name in the list was looked up at least once
 	ready   bool
 	served  bool            // a comet gets new sessions
 	revived time.Time       // when one began to while no other did
@@ -60,7 +63,7 @@ type fleet struct {
 // it is gone for good: the connections to it are then worth nothing.
 func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fleet, error) {
 	cfg := live.conf()
-	if members == nil && len(cfg.Comets) == 0 {
+	if members == nil && !cfg.lists() {
 		return nil, errNobody
 	}
 	f := &fleet{
@@ -77,6 +80,10 @@ func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fl
 		change:  make(chan struct{}),
 		again:   make(chan struct{}, 1),
 	}
+	var err error
+	if f.finder, err = newFinder(live, m, f.listChanged); err != nil {
+		return nil, fmt.Errorf("comets-file: %w", err)
+	}
 	f.snap.Store(&snapshot{})
 	return f, nil
 }
@@ -84,12 +91,18 @@ func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fl
 // conf is the configuration as it is now.
 func (f *fleet) conf() *Config { return f.live.conf() }
 
-// reloaded is called after the configuration has changed.
-func (f *fleet) reloaded() {
+// listChanged is called when the list of comets may be another.
+func (f *fleet) listChanged() {
 	select {
 	case f.again <- struct{}{}:
 	default:
 	}
+}
+
+// reloaded is called after the configuration has changed.
+func (f *fleet) reloaded() {
+	f.finder.ask()
+	f.listChanged()
 	for _, c := range f.snapshot().comets {
 		c.checkNow() // by the new settings
 	}
@@ -256,7 +269,7 @@ func (f *fleet) publish() {
 		byTag:     make(map[sticky.Tag]*comet),
 		byNameTag: make(map[sticky.Tag]*comet),
 	}
-	f.ready = f.ready || f.synced && !slices.ContainsFunc(s.comets, func(c *comet) bool { return !c.checked })
+	f.ready = f.ready || f.synced && f.listed && !slices.ContainsFunc(s.comets, func(c *comet) bool { return !c.checked })
 	s.ready = f.ready
 	served := s.takers() > 0
 	if served && !f.served {
@@ -303,6 +316,7 @@ func (f *fleet) status() []CometStatus {
 		out = append(out, CometStatus{
 			Name: c.name, URL: c.url, Tag: string(c.tag), State: c.State().String(),
 			Since: c.since, Reason: string(c.why), Load: c.load.sessions(), Gossips: c.gossips,
+			Weight: int(c.share.Load()), Backup: c.tier.Load() > 0,
 		})
 	}
 	return out

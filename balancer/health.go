@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -148,9 +147,7 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 		if happens {
 			f.transition(c, e, why, zap.Error(err))
 		}
-		if c.is(Down) && slices.Contains(c.drains, causeUnlisted) {
-			f.transition(c, eventGone, causeUnlisted)
-		}
+		f.retire(c)
 		// One that the gossip has given up comes back as another incarnation, if at
 		// all, and the gossip will say so: there is no hurry.
 		doubted := c.cond.base == Down || c.cond.base == Suspect
@@ -191,18 +188,17 @@ type checker struct {
 }
 
 func newChecker(live *live) *checker {
+	dial := func(ctx context.Context, _, addr string) (net.Conn, error) {
+		name, _ := ctx.Value(certName{}).(string)
+		o, err := live.connector.open(ctx, addr, name)
+		return o.conn, err
+	}
 	return &checker{
 		live: live,
 		client: &http.Client{
 			Transport: &http.Transport{
-				DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-					o, err := live.connector.open(ctx, addr, false)
-					return o.conn, err
-				},
-				DialTLSContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-					o, err := live.connector.open(ctx, addr, true)
-					return o.conn, err
-				},
+				DialContext:            dial,
+				DialTLSContext:         dial,
 				DisableKeepAlives:      true,
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: 16 << 10,
@@ -212,11 +208,14 @@ func newChecker(live *live) *checker {
 	}
 }
 
+// certName is the key of the name of a comet's certificate in the context of a check.
+type certName struct{}
+
 // check asks a comet whether it is well.
 func (k *checker) check(ctx context.Context, c *comet) (checkResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.live.conf().CheckTimeout)
 	defer cancel()
-	err := k.ask(ctx, c)
+	err := k.ask(context.WithValue(ctx, certName{}, c.certName()), c)
 	switch {
 	case err == nil:
 		return checkOK, nil

@@ -50,9 +50,14 @@ func (c *fakeComet) unwell(ill *atomic.Bool) { c.ill.Store(ill) }
 
 func newFakeComet(t *testing.T, name string, handler http.HandlerFunc) *fakeComet {
 	t.Helper()
+	return newFakeCometAt(t, name, "127.0.0.1:0", handler)
+}
+
+func newFakeCometAt(t *testing.T, name, addr string, handler http.HandlerFunc) *fakeComet {
+	t.Helper()
 	c := &fakeComet{t: t, name: name, tag: sticky.NewTag()}
 	c.serve(handler)
-	c.start("127.0.0.1:0")
+	c.start(addr)
 	t.Cleanup(c.kill)
 	return c
 }

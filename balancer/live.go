@@ -30,7 +30,7 @@ type inForce struct {
 	Config
 	origins origins.Policy
 	proxies proxies
-	listed  []cometURL
+	listed  []entry
 }
 
 func newLive(cfg Config) (*live, error) {
@@ -69,13 +69,8 @@ func newInForce(cfg Config) (*inForce, error) {
 	if in.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	for _, raw := range cfg.Comets {
-		u, err := parseCometURL(raw)
-		if err != nil {
-			return nil, err
-		}
-		u.path = cfg.Path
-		in.listed = append(in.listed, u)
+	if in.listed, err = parseEntries(cfg.Comets); err != nil {
+		return nil, err
 	}
 	return in, nil
 }
@@ -118,7 +113,7 @@ func (b *Balancer) Reload(cfg Config) (applied, needRestart []string, err error)
 	}
 	// Once more: what stays must agree with what comes.
 	next, err := newInForce(cfg)
-	if err == nil && b.fleet.members == nil && len(cfg.Comets) == 0 {
+	if err == nil && b.fleet.members == nil && !cfg.lists() {
 		err = errNobody
 	}
 	if err != nil {

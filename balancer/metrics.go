@@ -78,6 +78,8 @@ type metrics struct {
 	// requests found wrong, by comet and kind; spared what was not let happen because
 	// too many comets failed, by comet and reason.
 	transitions, faults, spared *prometheus.CounterVec
+	// lookups counts lookups of names of comets, by name and result (ok, empty, failed).
+	lookups *prometheus.CounterVec
 	// checks counts checks, by comet and result (ok, refused, failed).
 	checks *prometheus.CounterVec
 
@@ -128,6 +130,7 @@ func newMetrics() *metrics {
 		faults:      counters("faults_total", "What requests found wrong with a comet, by kind.", "comet", "fault"),
 		spared:      counters("spared_total", "What would have left a comet out, were it not one of too many.", "comet", "reason"),
 		checks:      counters("checks_total", "Checks of comets.", "comet", "result"),
+		lookups:     counters("lookups_total", "Lookups of names of comets.", "name", "result"),
 		tunnels:     gauge("tunnels", "WebSocket tunnels open."),
 		held:        gauge("held", "Requests waiting for the answer of a comet."),
 		hangups: prometheus.NewCounter(prometheus.CounterOpts{
@@ -143,7 +146,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut,
 		m.answered, m.reroutes, m.refused, m.closed,
 		m.tunnels, m.held, m.hangups, m.checks, m.queues, m.queued,
-		m.transitions, m.faults, m.spared,
+		m.transitions, m.faults, m.spared, m.lookups,
 	}
 }
 

@@ -71,8 +71,9 @@ type opened struct {
 	known bool
 }
 
-// open dials and, where the comet is reached so, shakes hands, all until ctx ends.
-func (k *connector) open(ctx context.Context, addr string, secure bool) (o opened, err error) {
+// open dials and, when it is named for which host the certificate must be, shakes
+// hands, all until ctx ends.
+func (k *connector) open(ctx context.Context, addr, certName string) (o opened, err error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -84,16 +85,11 @@ func (k *connector) open(ctx context.Context, addr string, secure bool) (o opene
 			o.acked, o.known = bytesAcked(o.sock)
 		}
 	}
-	if !secure {
+	if certName == "" {
 		return o, nil
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		conn.Close()
-		return o, err
-	}
 	o.ferry = &ferry{Conn: conn}
-	over := tls.Client(o.ferry, k.tls.Config(host))
+	over := tls.Client(o.ferry, k.tls.Config(certName))
 	if err := over.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return o, fmt.Errorf("TLS with %s: %w", addr, err)

@@ -178,7 +178,7 @@ func TestStageOfFailedHandshake(t *testing.T) {
 	cfg := quick()
 	cfg.CometTLS.CAFile = authority.File
 	u := newUpstream(ln.Addr().String(), liveOf(t, cfg))
-	u.secure = true
+	u.certName = "127.0.0.1"
 	stranger := serverTLS(t, tlstest.New(t))
 	held := make(chan net.Conn, 1)
 	for _, tc := range []struct {

@@ -23,8 +23,8 @@ type upstream struct {
 	addr string
 	live *live
 	dial func(timeout time.Duration) (opened, error)
-	// secure says that the comet speaks TLS.
-	secure bool
+	// certName is that of the comet's certificate; empty when it does not speak TLS.
+	certName string
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -39,7 +39,7 @@ func newUpstream(addr string, live *live) *upstream {
 	u.dial = func(timeout time.Duration) (opened, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		return live.connector.open(ctx, u.addr, u.secure)
+		return live.connector.open(ctx, u.addr, u.certName)
 	}
 	return u
 }

@@ -39,7 +39,7 @@ func declareServe(s *cli.Settings) *settings {
 	}
 	b := &set.balancer
 
-	s.List(&b.Comets, "comets", "URL", "Comets that do not gossip, as http or https URLs without a path. Balancers with the same list agree on everything.").Example("http://127.0.0.1:8081")
+	declareDiscovery(s, b)
 	s.String(&b.Path, "path", "PATH", "The prefix under which Bayeux is spoken. Everything outside it is passed on as it is.")
 	cli.Enum(s, &b.Place, "place", []balancer.Place{balancer.PlaceAuto, balancer.PlaceLoad, balancer.PlaceIP}, "Where new sessions go: a handshake over HTTP to the less loaded of two comets, others by address (auto, load; load also for clients that name eventsource), or all by address (ip). A WebSocket without a cookie always goes by address.")
 	s.List(&set.keys, "keys", "KEY", "The keys of stickiness in use, of client-id, cookie, ip.")
@@ -51,7 +51,6 @@ func declareServe(s *cli.Settings) *settings {
 	declareTLS(s, &b.TLS)
 	declareCometTLS(s, &b.CometTLS)
 	declareChecks(s, b)
-	declareAdmission(s, b)
 	declareLimits(s, &b.Limits)
 	node.DeclareCookie(s, &b.Cookie)
 	s.Bool(&set.watch, "watch-config", "Read the settings again when the file of --config has changed, within 2 s. SIGHUP has them read in any case.")
@@ -80,6 +79,7 @@ func declareChecks(s *cli.Settings, b *balancer.Config) {
 	s.Int(&b.Outliers.PassiveFailures, "passive-failures", "CLIENTS", "How many clients meet with a failure of a comet within passive-window before it comes under suspicion and is checked at once. 0 is off.")
 	s.Duration(&b.Outliers.PassiveWindow, "passive-window", "The time within which they count.")
 	s.Int(&b.Outliers.MaxEjected, "max-ejected", "PERCENT", "How much of the fleet, at least one comet, may be left out at a time for evidence that proves nothing. A refused connection is proof.")
+	s.Int(&b.HandshakeRate, "handshake-rate", "PER SECOND", "How many handshakes one comet takes well. The clients of a dead comet are spread over the time that the others need.")
 }
 
 func declareLimits(s *cli.Settings, l *balancer.Limits) {
@@ -110,8 +110,8 @@ func (s *settings) check() error {
 	s.Settings.Check(r, cluster.RoleBalancer, "")
 	r.Add("keys", s.useKeys())
 	r.All(s.balancer.Validate(), nil)
-	if !s.Gossips() && len(s.balancer.Comets) == 0 {
-		r.Add("comets", errors.New("none are listed, and without gossip none will be found: give --comets, or --gossip and --join"))
+	if !s.Gossips() && len(s.balancer.Comets) == 0 && s.balancer.Discovery.CometsFile == "" {
+		r.Add("comets", errors.New("none are listed, and without gossip none will be found: give --comets or --comets-file, or --gossip and --join"))
 	}
 	s.checkTLS(r)
 	s.CheckKey(r, s.Open("gossip", "gossip-advertise"))
