@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
@@ -58,6 +59,16 @@ func tryLater(interval time.Duration) replier {
 	advice := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: interval, Timeout: adviceTimeout}
 	return func(m *bayeux.Message) bayeux.Reply {
 		r := bayeux.ReplyTo(m).Fail(bayeux.ErrorNoComet)
+		r.Advice = advice
+		return r
+	}
+}
+
+// tooMany replies that more has come than is taken, and when to come back.
+func tooMany(interval time.Duration) replier {
+	advice := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: interval, Timeout: adviceTimeout}
+	return func(m *bayeux.Message) bayeux.Reply {
+		r := bayeux.ReplyTo(m).Fail(bayeux.ErrorTooMany)
 		r.Advice = advice
 		return r
 	}
@@ -143,7 +154,7 @@ func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 	}
 	defer b.finishOwn(rq, o.why, byBalancer)
 	if rq.messages == nil {
-		b.answerPlain(ctx, o.why)
+		b.answerPlain(ctx, o)
 		return
 	}
 	h := &ctx.Response.Header
@@ -162,16 +173,18 @@ func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 }
 
 // answerPlain answers what is no Bayeux message.
-func (b *Balancer) answerPlain(ctx *fasthttp.RequestCtx, why Reason) {
+func (b *Balancer) answerPlain(ctx *fasthttp.RequestCtx, o *outcome) {
 	status, text := fasthttp.StatusServiceUnavailable, "no comet is available, try again later\n"
-	switch why {
+	switch o.why {
 	case ReasonCometLost:
 		status, text = fasthttp.StatusBadGateway, "the comet was lost while it had the request\n"
 	case ReasonTimeout:
 		status, text = fasthttp.StatusGatewayTimeout, "the comet did not answer in time\n"
+	case ReasonRequestsPerIP:
+		status, text = fasthttp.StatusTooManyRequests, "too many requests from this address, try again later\n"
 	}
-	if status == fasthttp.StatusServiceUnavailable {
-		seconds := int((b.retryInterval() + time.Second - 1) / time.Second)
+	if status == fasthttp.StatusServiceUnavailable || status == fasthttp.StatusTooManyRequests {
+		seconds := int((cmp.Or(o.back, b.retryInterval()) + time.Second - 1) / time.Second)
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, string(fasthttp.AppendUint(nil, seconds)))
 	}
 	refuse(ctx, status, text)

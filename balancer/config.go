@@ -125,15 +125,20 @@ type Config struct {
 	// be left out for it.
 	Outliers Outliers
 
-	// HandshakeRate is the number of handshakes per second that one healthy comet
-	// takes well. The clients of a dead comet are told to handshake spread over the
-	// time that the others need at this rate. Default 500.
+	// HandshakeRate is the number of handshakes per second that one comet takes well.
+	// All that take new sessions together get this much each, of handshakes over HTTP
+	// and of upgrades of the Bayeux path; what comes faster waits for
+	// [Admission.HandshakeWait]. The clients of a dead comet are told to handshake spread
+	// over the time that the others need. Default 500.
 	HandshakeRate int
 
 	// StopTime is how long requests under way have to end when the balancer stops.
 	// Its WebSockets are closed spread over it, so that their clients do not come back
 	// all at once. Default 5 s.
 	StopTime time.Duration
+
+	// Admission bounds the pace of new sessions, and what a client may take.
+	Admission
 
 	// Limits bound what a request may cost and how long it may take.
 	Limits Limits
@@ -160,6 +165,7 @@ func DefaultConfig() Config {
 		HandshakeRate:   500,
 		StopTime:        5 * time.Second,
 		TLS:             defaultTLS(),
+		Admission:       DefaultAdmission(),
 		Limits:          DefaultLimits(),
 		Log:             zap.NewNop(),
 	}
@@ -225,6 +231,6 @@ func (c *Config) Validate() error {
 			bad(n.setting, "%d is not above zero", n.value)
 		}
 	}
-	errs = append(errs, c.Discovery.validate(), c.Routing.validate(), c.Cookie.Validate(), c.Outliers.validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
+	errs = append(errs, c.Discovery.validate(), c.Routing.validate(), c.Cookie.Validate(), c.Admission.validate(), c.Outliers.validate(), c.Limits.validate(), c.TLS.validate(), c.CometTLS.validate())
 	return errors.Join(errs...)
 }

@@ -24,6 +24,8 @@ type exchange struct {
 	out       outgoing
 	hold      time.Duration // how long it may wait for a comet
 	holdUntil time.Time     // until when that is, once it waits
+	admitted  bool          // it had its turn among those who begin a session
+	back      time.Duration // set when it is to come back for that, and after how long
 }
 
 // outcome is how a request ended that no comet has answered.
@@ -34,6 +36,8 @@ type outcome struct {
 	hangUp bool
 	// gone: it hung up while it waited, and nothing can be said to it.
 	gone bool
+	// back is after how long the client is to come back, when that is known.
+	back time.Duration
 }
 
 // pass takes the answer that has begun on w to the client and gives the connection
@@ -47,6 +51,9 @@ const maxMoves = 4
 // deliver sends a request to its comet and has the answer passed on. It returns nil
 // when that was done.
 func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
+	if o := b.tooFast(rq); o != nil {
+		return o
+	}
 	defer rq.out.vigil.end()
 	d := b.place(rq)
 	for move := 0; d.comet != nil && move < maxMoves; move++ {
@@ -84,6 +91,8 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 		return &outcome{why: d.reason, reply: sessionLost(b.handshakeInterval(d.owner))}
 	case d.comet != nil: // one comet after the other has failed
 		return &outcome{why: ReasonNoComet, reply: tryLater(b.retryInterval())}
+	case rq.back > 0:
+		return &outcome{why: d.reason, reply: tooMany(rq.back), back: rq.back}
 	}
 	return &outcome{why: d.reason, reply: tryLater(b.retryInterval())}
 }

@@ -19,6 +19,9 @@ import (
 // sends is lost already, and is told so at once.
 func (b *Balancer) place(rq *exchange) decision {
 	for {
+		if why, ok := b.admit(rq); !ok {
+			return decision{reason: why}
+		}
 		changed := b.fleet.changed()
 		d := b.fleet.route(&rq.request)
 		if d.comet != nil || d.owner != nil && (!rq.out.held || b.fleet.snapshot().takers() > 0) {

@@ -32,6 +32,9 @@ const (
 	// ErrorCometLost: the comet was lost while it had the message; whether it
 	// acted on it is unknown, and the message was not sent again.
 	ErrorCometLost Error = "502::comet_lost"
+	// ErrorTooMany: more handshakes or requests than the balancer lets through; try
+	// later.
+	ErrorTooMany Error = "429::too_many_requests"
 	// ErrorNoComet: no comet is there to take the message; try later.
 	ErrorNoComet Error = "503::no_comet"
 )
@@ -47,7 +50,7 @@ func (e Error) Kind() string {
 	case ErrorChannelMissing, ErrorDataMissing, ErrorSessionUnknown, ErrorHandshakeDenied, ErrorHandshakeFailed,
 		ErrorSubscriptionMissing, ErrorSubscriptionInvalid, ErrorSubscribeFailed, ErrorUnsubscribeFailed,
 		ErrorMessageDeleted, ErrorChannelInvalid, ErrorMessageIDInvalid, ErrorInternal, ErrorTooManyCalls,
-		ErrorCometLost, ErrorNoComet:
+		ErrorCometLost, ErrorNoComet, ErrorTooMany:
 		return string(e)
 	}
 	_, rest, _ := strings.Cut(string(e), ":")

@@ -51,6 +51,7 @@ func declareServe(s *cli.Settings) *settings {
 	declareTLS(s, &b.TLS)
 	declareCometTLS(s, &b.CometTLS)
 	declareChecks(s, b)
+	declareAdmission(s, b)
 	declareLimits(s, &b.Limits)
 	node.DeclareCookie(s, &b.Cookie)
 	s.Bool(&set.watch, "watch-config", "Read the settings again when the file of --config has changed, within 2 s. SIGHUP has them read in any case.")
@@ -79,7 +80,6 @@ func declareChecks(s *cli.Settings, b *balancer.Config) {
 	s.Int(&b.Outliers.PassiveFailures, "passive-failures", "CLIENTS", "How many clients meet with a failure of a comet within passive-window before it comes under suspicion and is checked at once. 0 is off.")
 	s.Duration(&b.Outliers.PassiveWindow, "passive-window", "The time within which they count.")
 	s.Int(&b.Outliers.MaxEjected, "max-ejected", "PERCENT", "How much of the fleet, at least one comet, may be left out at a time for evidence that proves nothing. A refused connection is proof.")
-	s.Int(&b.HandshakeRate, "handshake-rate", "PER SECOND", "How many handshakes one comet takes well. The clients of a dead comet are spread over the time that the others need.")
 }
 
 func declareLimits(s *cli.Settings, l *balancer.Limits) {
