@@ -95,12 +95,21 @@ func (c *clients) know(conn net.Conn) net.Conn {
 type clientConn struct {
 	*net.TCPConn
 	clients *clients
+	from    net.Addr    // of the client, where a proxy told it; nil: who is connected
 	spoke   atomic.Bool // something came
 	ended   atomic.Bool
 	unread  atomic.Bool // the client may still be sending what nobody will read
 	cut     atomic.Bool // it was closed because the balancer stops
 	// feed is the connection to the comet from which an answer is passed on, if one is.
 	feed atomic.Pointer[net.Conn]
+}
+
+// RemoteAddr is the address of the client, as far as it is told here.
+func (c *clientConn) RemoteAddr() net.Addr {
+	if c.from != nil {
+		return c.from
+	}
+	return c.TCPConn.RemoteAddr()
 }
 
 // feedFrom says from where an answer comes that is passed on as it does; nil when it

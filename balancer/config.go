@@ -93,6 +93,17 @@ type Config struct {
 	// CometTLS is how comets are reached whose URL is https.
 	CometTLS CometTLS
 
+	// ProxyProtocol says whether connections begin with the header of the PROXY
+	// protocol, by which one of TrustedProxies tells the address of the client. It comes
+	// before TLS. Default [ProxyProtocolOff].
+	ProxyProtocol ProxyProtocol `reload:"restart"`
+
+	// CometProxyProtocol is the version of the PROXY protocol by which comets are told
+	// the address of the client at the beginning of each connection. A connection then
+	// belongs to one connection of a client, and serves no other: there are more of them,
+	// and more dials. Default [ProxyOff].
+	CometProxyProtocol ProxyVersion `reload:"restart"`
+
 	// Origins lists the web origins whose pages may read the balancer's own answers,
 	// in the form of the comet's option of the same name. Default empty: pages of
 	// the same host only.
@@ -168,6 +179,8 @@ func DefaultConfig() Config {
 		Admission:       DefaultAdmission(),
 		Limits:          DefaultLimits(),
 		Log:             zap.NewNop(),
+
+		ProxyProtocol: ProxyProtocolOff, CometProxyProtocol: ProxyOff,
 	}
 }
 
@@ -202,6 +215,23 @@ func (c *Config) Validate() error {
 	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		bad("trusted-proxies", "%w", err)
+	}
+	switch c.ProxyProtocol {
+	case ProxyProtocolOff:
+	case ProxyProtocolOptional, ProxyProtocolRequired:
+		if len(c.TrustedProxies) == 0 {
+			bad("proxy-protocol", "nobody may speak it: name the proxies in trusted-proxies")
+		}
+		if !canPeek {
+			bad("proxy-protocol", "is not spoken on this system")
+		}
+	default:
+		bad("proxy-protocol", "%q is none of off, optional, required", c.ProxyProtocol)
+	}
+	switch c.CometProxyProtocol {
+	case ProxyOff, ProxyV1, ProxyV2:
+	default:
+		bad("comet-proxy-protocol", "%q is none of off, v1, v2", c.CometProxyProtocol)
 	}
 	if _, err := origins.Parse(c.Origins); err != nil {
 		bad("origins", "%w", err)

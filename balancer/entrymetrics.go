@@ -7,6 +7,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type entryMetrics struct {
 	// handshakes counts handshakes of clients that speak TLS, by their result.
 	handshakes *prometheus.CounterVec
+	// proxied counts connections by what became of their PROXY header.
+	proxied *prometheus.CounterVec
 }
 
 func newEntryMetrics() *entryMetrics {
@@ -17,9 +19,10 @@ func newEntryMetrics() *entryMetrics {
 	}
 	return &entryMetrics{
 		handshakes: counters("tls_handshakes_total", "Handshakes of clients that speak TLS, by their result."),
+		proxied:    counters("proxy_headers_total", "Connections of proxies, by what became of their PROXY header."),
 	}
 }
 
 func (m *entryMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.handshakes}
+	return []prometheus.Collector{m.handshakes, m.proxied}
 }

@@ -184,7 +184,7 @@ func TestHangingDial(t *testing.T) {
 	cfg.Limits.DialTimeout, cfg.Limits.Redial = 30*time.Millisecond, 200*time.Millisecond
 	b := run(t, cfg, gossipOf(a, other))
 	var dials atomic.Int32
-	b.comet(a).up.dial = func(d time.Duration) (opened, error) {
+	b.comet(a).up.dial = func(_ origin, d time.Duration) (opened, error) {
 		dials.Add(1)
 		<-time.After(d)
 		return opened{}, &net.OpError{Op: "dial", Err: timeoutError{}}

@@ -114,6 +114,7 @@ func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 		out:    outgoing{wait: conf.Limits.UpstreamTimeout},
 		hold:   conf.Limits.Hold,
 	}
+	rq.out.from = originOf(conf.CometProxyProtocol, rq.ip, ctx.RemoteAddr(), ctx.LocalAddr())
 	if c, ok := ctx.Conn().(*secureConn); ok {
 		rq.from.subject = c.subject
 	}

@@ -190,7 +190,7 @@ type checker struct {
 func newChecker(live *live) *checker {
 	dial := func(ctx context.Context, _, addr string) (net.Conn, error) {
 		name, _ := ctx.Value(certName{}).(string)
-		o, err := live.connector.open(ctx, addr, name)
+		o, err := live.connector.open(ctx, addr, name, origin{})
 		return o.conn, err
 	}
 	return &checker{

@@ -19,6 +19,7 @@ import (
 
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/sticky"
+	"github.com/pires/go-proxyproto"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
@@ -33,6 +34,8 @@ type fakeComet struct {
 	tag  sticky.Tag
 	name string
 	tls  *tls.Config // nil: plain
+
+	introduced bool // connections begin with a PROXY header
 
 	handler atomic.Pointer[http.HandlerFunc]
 	server  *http.Server
@@ -76,6 +79,9 @@ func (c *fakeComet) start(addr string) {
 	c.mu.Lock() // connections of before kill may still be ending
 	c.conns = make(map[net.Conn]struct{})
 	c.mu.Unlock()
+	if c.introduced {
+		ln = &proxyproto.Listener{Listener: ln, ConnPolicy: func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.REQUIRE, nil }}
+	}
 	if c.tls != nil {
 		ln = tls.NewListener(ln, c.tls)
 	}

@@ -99,7 +99,7 @@ func (b *Balancer) crowded(err error) {
 }
 
 // entrance is one listener together with what a connection has to pass before its
-// first request is read: the handshake of TLS. Each does so in a goroutine of
+// first request is read: the header of the PROXY protocol, the handshake of TLS. Each does so in a goroutine of
 // its own, in its own time, and only then comes out of Accept. Where there is nothing
 // to pass, Accept is that of the listener.
 type entrance struct {
@@ -107,6 +107,7 @@ type entrance struct {
 	b     *Balancer
 	ln    *accept.Listener
 	tls   *tls.Config   // nil: none is spoken here
+	proxy ProxyProtocol // whether proxies introduce their clients
 	ready chan net.Conn // those that have passed
 	shut  chan struct{} // closed by Close
 	ended chan struct{} // closed when the listener has ended, with failed set
@@ -118,6 +119,7 @@ type entrance struct {
 func (b *Balancer) newEntrance(ln Listener) (*entrance, error) {
 	e := &entrance{
 		b: b, ln: accept.Patiently(ln, b.crowded),
+		proxy: b.conf().ProxyProtocol,
 		ready: make(chan net.Conn), shut: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if ln.TLS {
@@ -130,7 +132,7 @@ func (b *Balancer) newEntrance(ln Listener) (*entrance, error) {
 }
 
 // open tells that a connection has nothing to pass.
-func (e *entrance) open() bool { return e.tls == nil }
+func (e *entrance) open() bool { return e.tls == nil && e.proxy == ProxyProtocolOff }
 
 // serve answers what comes in until the listener ends.
 func (e *entrance) serve() error {
@@ -211,9 +213,21 @@ func (e *entrance) welcome() {
 // greet lets a connection pass, or tells why not; that is counted, and logged for
 // those only who look closely: anybody can cause it.
 func (e *entrance) greet(c *clientConn) (net.Conn, error) {
-	conn, err := e.b.secure(c, e.tls)
+	conn, err := e.admit(c)
 	if err != nil {
 		e.b.log.Debug("a connection was not let in", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
 	}
 	return conn, err
+}
+
+func (e *entrance) admit(c *clientConn) (net.Conn, error) {
+	if e.proxy != ProxyProtocolOff {
+		if err := e.b.introduce(c, e.proxy); err != nil {
+			return nil, err
+		}
+	}
+	if e.tls != nil {
+		return e.b.secure(c, e.tls)
+	}
+	return c, nil
 }

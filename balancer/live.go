@@ -45,7 +45,7 @@ func newLive(cfg Config) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{connector: &connector{tls: dialer}}
+	l := &live{connector: &connector{tls: dialer, proxy: cfg.CometProxyProtocol}}
 	l.now.Store(first)
 	return l, nil
 }

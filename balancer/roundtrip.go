@@ -120,6 +120,8 @@ type outgoing struct {
 	// let it last.
 	wait time.Duration
 	held bool
+	// from is for whom it is, where comets are told by the connection itself.
+	from origin
 	// vigil watches the client meanwhile; nil when it need not be watched.
 	vigil *vigil
 }
@@ -129,7 +131,7 @@ type outgoing struct {
 // Once the wire is where it can be woken, may is asked whether there is still a point
 // in waiting.
 func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, may func() *failure) (*wire, *failure) {
-	w, fail := c.up.get(fresh, dialTimeout)
+	w, fail := c.up.get(out.from, fresh, dialTimeout)
 	if fail != nil {
 		return nil, fail
 	}

@@ -59,6 +59,9 @@ func (s *secured) start(t *testing.T, cfg Config, comets ...*fakeComet) *secured
 	return s
 }
 
+// over speaks TLS on a connection that is there.
+func (s *secured) over(conn net.Conn) net.Conn { return tls.Client(conn, s.client) }
+
 // startAt starts a balancer with one listener.
 func startAt(t *testing.T, b *Balancer, secure bool) *running {
 	t.Helper()

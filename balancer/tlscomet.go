@@ -59,7 +59,10 @@ func (t *CometTLS) validate() error {
 }
 
 // connector makes the connections to comets.
-type connector struct{ tls *tlsfiles.Dialer }
+type connector struct {
+	tls   *tlsfiles.Dialer
+	proxy ProxyVersion // what each begins with
+}
 
 // opened is a new connection to a comet, and what is to be known of it to tell later
 // whether a request can have arrived.
@@ -69,11 +72,12 @@ type opened struct {
 	ferry *ferry          // nil without TLS
 	acked uint64          // what was acknowledged before anything was written
 	known bool
+	sent  uint64 // bytes written so far, without TLS
 }
 
-// open dials and, when it is named for which host the certificate must be, shakes
-// hands, all until ctx ends.
-func (k *connector) open(ctx context.Context, addr, certName string) (o opened, err error) {
+// open dials, says for whom the connection is where comets are told, and, when it is
+// named for which host the certificate must be, shakes hands; all until ctx ends.
+func (k *connector) open(ctx context.Context, addr, certName string, from origin) (o opened, err error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -85,10 +89,17 @@ func (k *connector) open(ctx context.Context, addr, certName string) (o opened, 
 			o.acked, o.known = bytesAcked(o.sock)
 		}
 	}
+	if k.proxy != ProxyOff {
+		if o.sent, err = tellOrigin(ctx, conn, k.proxy, from); err != nil {
+			conn.Close()
+			return o, fmt.Errorf("PROXY header to %s: %w", addr, err)
+		}
+	}
 	if certName == "" {
 		return o, nil
 	}
 	o.ferry = &ferry{Conn: conn}
+	o.ferry.written.Store(o.sent)
 	over := tls.Client(o.ferry, k.tls.Config(certName))
 	if err := over.HandshakeContext(ctx); err != nil {
 		conn.Close()

@@ -194,7 +194,7 @@ func TestStageOfFailedHandshake(t *testing.T) {
 	} {
 		behaviours <- tc.does
 		began := time.Now()
-		_, fail := u.get(true, 300*time.Millisecond)
+		_, fail := u.get(origin{}, true, 300*time.Millisecond)
 		if fail == nil || fail.stage != tc.stage {
 			t.Errorf("%s: %v, want %v", tc.name, fail, tc.stage)
 		}
@@ -207,7 +207,7 @@ func TestStageOfFailedHandshake(t *testing.T) {
 	}
 	(<-held).Close()
 	ln.Close()
-	if _, fail := u.get(true, time.Second); fail == nil || fail.stage != stageRefused {
+	if _, fail := u.get(origin{}, true, time.Second); fail == nil || fail.stage != stageRefused {
 		t.Errorf("nobody listens: %v", fail)
 	}
 }

@@ -22,7 +22,7 @@ type upstream struct {
 	// Fixed after construction.
 	addr string
 	live *live
-	dial func(timeout time.Duration) (opened, error)
+	dial func(from origin, timeout time.Duration) (opened, error)
 	// certName is that of the comet's certificate; empty when it does not speak TLS.
 	certName string
 
@@ -36,10 +36,10 @@ type upstream struct {
 
 func newUpstream(addr string, live *live) *upstream {
 	u := &upstream{addr: addr, live: live, waiting: make(map[*wire]*outgoing)}
-	u.dial = func(timeout time.Duration) (opened, error) {
+	u.dial = func(from origin, timeout time.Duration) (opened, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		return live.connector.open(ctx, u.addr, u.certName)
+		return live.connector.open(ctx, u.addr, u.certName, from)
 	}
 	return u
 }
@@ -50,6 +50,7 @@ func (u *upstream) limits() *Limits { return &u.live.conf().Limits }
 // wire is one connection to a comet. It belongs to one request at a time.
 type wire struct {
 	up     *upstream
+	from   origin // for whom it is
 	conn   net.Conn
 	src    *source
 	reused bool
@@ -80,9 +81,10 @@ type wire struct {
 
 // get returns a connection: the newest idle one that is still good, else a new one.
 // With fresh set it dials. The stage of the failure is one of those of a dial.
-func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
+// A connection serves no other origin than its own.
+func (u *upstream) get(from origin, fresh bool, timeout time.Duration) (*wire, *failure) {
 	for !fresh {
-		w := u.takeIdle()
+		w := u.takeIdle(from)
 		if w == nil {
 			break
 		}
@@ -105,7 +107,7 @@ func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
 		spare.close() // the gate counts those in use; the idle ones make room
 	}
 
-	o, err := u.dial(timeout)
+	o, err := u.dial(from, timeout)
 	if err != nil {
 		u.mu.Lock()
 		u.open--
@@ -113,7 +115,7 @@ func (u *upstream) get(fresh bool, timeout time.Duration) (*wire, *failure) {
 		return nil, &failure{stage: dialStage(err), err: err}
 	}
 	return &wire{
-		up: u, conn: o.conn, src: newSource(o.conn), sock: o.sock, ferry: o.ferry, acked0: o.acked, ackKnown: o.known,
+		up: u, from: from, sent: o.sent, conn: o.conn, src: newSource(o.conn), sock: o.sock, ferry: o.ferry, acked0: o.acked, ackKnown: o.known,
 	}, nil
 }
 
@@ -125,17 +127,16 @@ func (w *wire) handed() uint64 {
 	return w.sent
 }
 
-func (u *upstream) takeIdle() *wire {
+func (u *upstream) takeIdle(from origin) *wire {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	n := len(u.idle)
-	if n == 0 {
-		return nil
+	for i := len(u.idle) - 1; i >= 0; i-- {
+		if w := u.idle[i]; w.from == from {
+			u.idle = slices.Delete(u.idle, i, i+1)
+			return w
+		}
 	}
-	w := u.idle[n-1]
-	u.idle[n-1] = nil
-	u.idle = u.idle[:n-1]
-	return w
+	return nil
 }
 
 // put gives back a connection whose answer was read to its end.
@@ -146,6 +147,13 @@ func (u *upstream) put(w *wire) {
 	}
 	u.mu.Lock()
 	keep := !u.closed && !w.gone && len(u.idle) < u.limits().MaxIdle
+	var old *wire
+	if !keep && !u.closed && !w.gone && w.from != (origin{}) && len(u.idle) > 0 {
+		// What nobody else can use may be used by nobody again: the newest has the best
+		// chance.
+		old, keep = u.idle[0], true
+		u.idle = slices.Delete(u.idle, 0, 1)
+	}
 	if keep {
 		w.idleSince = time.Now()
 		u.idle = append(u.idle, w)
@@ -153,6 +161,9 @@ func (u *upstream) put(w *wire) {
 	u.mu.Unlock()
 	if !keep {
 		w.close()
+	}
+	if old != nil {
+		old.close()
 	}
 }
 

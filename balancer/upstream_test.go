@@ -57,7 +57,7 @@ func newPool(t *testing.T, change func(*Limits)) *pool {
 // take gets a connection, and its other end when it is a new one.
 func (p *pool) take(fresh bool) (*wire, net.Conn) {
 	p.t.Helper()
-	w, fail := p.get(fresh, time.Second)
+	w, fail := p.get(origin{}, fresh, time.Second)
 	if fail != nil {
 		p.t.Fatal(fail)
 	}
@@ -274,15 +274,15 @@ func TestDialStages(t *testing.T) {
 	ln.Close()
 	cfg := DefaultConfig()
 	u := newUpstream(ln.Addr().String(), liveOf(t, cfg))
-	if _, fail := u.get(false, time.Second); fail == nil || fail.stage != stageRefused {
+	if _, fail := u.get(origin{}, false, time.Second); fail == nil || fail.stage != stageRefused {
 		t.Errorf("nobody listens: %v", fail)
 	}
 	for err, want := range map[error]stage{
 		&net.OpError{Err: timeoutError{}}: stageDialTimeout,
 		errors.New("no route to host"):    stageUnreachable,
 	} {
-		u.dial = func(time.Duration) (opened, error) { return opened{}, err }
-		if _, fail := u.get(false, time.Second); fail == nil || fail.stage != want {
+		u.dial = func(origin, time.Duration) (opened, error) { return opened{}, err }
+		if _, fail := u.get(origin{}, false, time.Second); fail == nil || fail.stage != want {
 			t.Errorf("%v: %v", err, fail)
 		}
 	}

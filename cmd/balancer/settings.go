@@ -44,10 +44,11 @@ func declareServe(s *cli.Settings) *settings {
 	cli.Enum(s, &b.Place, "place", []balancer.Place{balancer.PlaceAuto, balancer.PlaceLoad, balancer.PlaceIP}, "Where new sessions go: a handshake over HTTP to the less loaded of two comets, others by address (auto, load; load also for clients that name eventsource), or all by address (ip). A WebSocket without a cookie always goes by address.")
 	s.List(&set.keys, "keys", "KEY", "The keys of stickiness in use, of client-id, cookie, ip.")
 
-	s.List(&b.TrustedProxies, "trusted-proxies", "CIDR", "Networks whose X-Forwarded-For is believed.")
+	s.List(&b.TrustedProxies, "trusted-proxies", "CIDR", "Networks whose X-Forwarded headers, Forwarded and PROXY headers are believed.")
 	s.List(&b.Origins, "origins", "ORIGIN", "Web origins that may read the balancer's own answers, as https://a.example or https://*.a.example; * is any. Empty: those of the same host. Give the comets the same list.")
 	s.Duration(&b.StopTime, "stop-time", "How long requests under way have to end when the balancer stops. WebSockets are closed spread over it.")
 	declareRouting(s, &b.Routing)
+	declareProxy(s, b)
 	declareTLS(s, &b.TLS)
 	declareCometTLS(s, &b.CometTLS)
 	declareChecks(s, b)

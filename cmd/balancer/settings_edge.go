@@ -28,6 +28,12 @@ func declareCometTLS(s *cli.Settings, t *balancer.CometTLS) {
 	s.Bool(&t.Insecure, "comet-insecure", "Take every certificate of a comet for good. For trials only.")
 }
 
+// declareProxy binds who is told of clients, and by whom.
+func declareProxy(s *cli.Settings, b *balancer.Config) {
+	cli.Enum(s, &b.ProxyProtocol, "proxy-protocol", []balancer.ProxyProtocol{balancer.ProxyProtocolOff, balancer.ProxyProtocolOptional, balancer.ProxyProtocolRequired}, "Whether connections begin with a header of the PROXY protocol (version 1 or 2), before TLS. It is taken from --trusted-proxies alone.")
+	cli.Enum(s, &b.CometProxyProtocol, "comet-proxy-protocol", []balancer.ProxyVersion{balancer.ProxyOff, balancer.ProxyV1, balancer.ProxyV2}, "Whether connections to comets begin with such a header. Each then serves one connection of a client, so there are more of them.")
+}
+
 // checkTLS reports settings of TLS that lead nowhere.
 func (s *settings) checkTLS(r *cli.Report) {
 	switch t := &s.balancer.TLS; {
