@@ -31,6 +31,7 @@ const (
 // a body that nobody has read is taken for the next request.
 func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
+		trailers := beforeTrailers(&ctx.Request.Header)
 		defer func() {
 			if r := recover(); r != nil {
 				b.log.Error("panic in a handler", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
@@ -40,6 +41,9 @@ func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 			}
 			b.tellSecure(ctx)
 			finishBody(ctx)
+			if trailers.came(&ctx.Request.Header) {
+				ctx.SetConnectionClose()
+			}
 			if b.isStopping() {
 				ctx.SetConnectionClose()
 			}
@@ -53,7 +57,8 @@ func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 // it leaves what that does not serve itself.
 func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Request.Header
-	switch expect := h.Peek(fasthttp.HeaderExpect); {
+	odd := oddHead(h)
+	switch {
 	case h.IsConnect(), h.IsTrace():
 		b.refuse(ctx, reasonMethod, fasthttp.StatusMethodNotAllowed, "this method is not served\n")
 		ctx.SetConnectionClose()
@@ -62,15 +67,11 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 		b.refuse(ctx, reasonVersion, fasthttp.StatusHTTPVersionNotSupported, "this version of HTTP is not spoken here\n")
 		ctx.SetConnectionClose()
 		return
-	case isFolded(h.RawHeaders()):
-		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "folded headers are not taken\n")
+	case odd != "":
+		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, odd)
 		ctx.SetConnectionClose()
 		return
-	case framedTwice(h):
-		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "a body has one length: Content-Length or Transfer-Encoding\n")
-		ctx.SetConnectionClose()
-		return
-	case len(expect) > 0 && !bytes.EqualFold(expect, []byte("100-continue")):
+	case oddExpectation(h):
 		b.refuse(ctx, reasonExpectation, fasthttp.StatusExpectationFailed, "this expectation cannot be met\n")
 		ctx.SetConnectionClose()
 		return
@@ -87,6 +88,7 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 	switch {
 	case isUpgrade(h) && body != nil:
 		b.refuse(ctx, reasonUpgradeBody, fasthttp.StatusBadRequest, "an upgrade has no body\n")
+		ctx.SetConnectionClose()
 	case isUpgrade(h):
 		b.serveUpgrade(ctx, rq, under)
 	case under:
@@ -224,12 +226,6 @@ func (b *Balancer) parseError(ctx *fasthttp.RequestCtx, err error) {
 	}
 }
 
-// isFolded tells whether a header is continued on a line of its own, which RFC 9112,
-// 5.2, lets a server refuse: parsers do not agree on what it means.
-func isFolded(headers []byte) bool {
-	return bytes.Contains(headers, []byte("\n ")) || bytes.Contains(headers, []byte("\n\t"))
-}
-
 // wroteLength tells whether the client itself wrote a Content-Length. fasthttp
 // makes one for a request without a body whose method could have one.
 func wroteLength(h *fasthttp.RequestHeader) bool {
@@ -239,13 +235,6 @@ func wroteLength(h *fasthttp.RequestHeader) bool {
 		}
 	}
 	return false
-}
-
-// framedTwice tells whether a request has both a Content-Length and a
-// Transfer-Encoding: parsers do not agree on which counts, and RFC 9112, 6.1, lets a
-// server refuse it as an attempt at smuggling. fasthttp takes the latter.
-func framedTwice(h *fasthttp.RequestHeader) bool {
-	return h.ContentLength() == bodyChunked && wroteLength(h)
 }
 
 // underPath tells whether a request is for the Bayeux endpoint: the path itself and

@@ -61,8 +61,13 @@ func (tc *hostile) try(t *testing.T, b *running, comet *tap, way, path string) {
 	if err != nil {
 		t.Fatalf("%q: %v", sent, err)
 	}
+	answers = strings.TrimPrefix(answers, "HTTP/1.1 100 Continue\r\n\r\n") // sent with the head, before all of it is looked at
 	// Whatever was on its way to the comet is there when an answer to this is.
 	b.raw("GET /after HTTP/1.1\r\nHost: after\r\nConnection: close\r\n\r\n")
+	late := tc.late && path != "/cometd"
+	if late {
+		b.until("the comet sees the end of half a request", func() bool { return comet.sawBroken() })
+	}
 	var got []string
 	for _, r := range comet.take() {
 		if r = asSent(r); !strings.Contains(r, "\r\nHost: first\r\n") && !strings.Contains(r, "\r\nHost: after\r\n") {
@@ -78,7 +83,7 @@ func (tc *hostile) try(t *testing.T, b *running, comet *tap, way, path string) {
 	} else if !strings.HasPrefix(answers, "HTTP/1.1 "+tc.refused+" ") || strings.Count(answers, "HTTP/1.1 ") != 1 {
 		t.Errorf("%q: answered %q, not %s alone", sent, answers, tc.refused)
 	}
-	if tc.late && path != "/cometd" && len(got) == 1 && strings.HasPrefix(got[0], broken) {
+	if late && len(got) == 1 && strings.HasPrefix(got[0], broken) {
 		return
 	}
 	if strings.Join(got, "\x00") != strings.Join(want, "\x00") {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,10 @@ func (p *tap) serve(conn net.Conn) {
 			io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\n[{}]")
 			return
 		}
+		if head, _, _ := strings.Cut(text, "\r\n\r\n"); len(req.TransferEncoding) > 0 {
+			// How a body was cut into chunks is nobody's business.
+			text = fmt.Sprintf("%s\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, len(body), body)
+		}
 		p.note(text)
 		p.mu.Lock()
 		answer := p.answer
@@ -86,6 +91,13 @@ func (p *tap) note(request string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.got = append(p.got, request)
+}
+
+// sawBroken tells whether something broken has come.
+func (p *tap) sawBroken() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.got, func(r string) bool { return strings.HasPrefix(r, broken) })
 }
 
 // take returns what has come since it was last asked.
