@@ -2,10 +2,13 @@ package balancer
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,12 +59,17 @@ func TestCheck(t *testing.T) {
 
 func checkOf(t *testing.T, url string, timeout time.Duration) (checkResult, error) {
 	t.Helper()
+	cfg := DefaultConfig()
+	cfg.CheckTimeout = timeout
+	return checkBy(t, cfg, url)
+}
+
+func checkBy(t *testing.T, cfg Config, url string) (checkResult, error) {
+	t.Helper()
 	u, err := parseCometURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := DefaultConfig()
-	cfg.CheckTimeout = timeout
 	c := newComet(u, "", "", time.Time{})
 	return newChecker(liveOf(t, cfg)).check(context.Background(), c)
 }
@@ -99,6 +107,94 @@ func TestCheckOfOurs(t *testing.T) {
 		c.gossips = true
 		if got, err := newChecker(liveOf(t, cfg)).check(context.Background(), c); got != want {
 			t.Errorf("%q: %s, %v; want %s", answer, got, err, want)
+		}
+		s.Close()
+	}
+}
+
+// session is a server with one session at a time, as strict as CometD's: the session
+// must come with the cookie that it was made with.
+type session struct {
+	mu   sync.Mutex
+	said []string
+	conn map[string]bool // the client's addresses
+	// fail names the channel that it fails.
+	fail string
+}
+
+func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	m, err := bayeux.Parse(body)
+	if err != nil || len(m) != 1 {
+		http.Error(w, "no", http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, m[0].Channel)
+	s.conn[r.RemoteAddr] = true
+	successful := m[0].Channel != s.fail
+	if m[0].Channel == bayeux.MetaHandshake {
+		http.SetCookie(w, &http.Cookie{Name: "BAYEUX_BROWSER", Value: "x", Path: "/"})
+	} else if c, err := r.Cookie("BAYEUX_BROWSER"); err != nil || c.Value != "x" || m[0].ClientID != "session1" {
+		successful = false
+	}
+	fmt.Fprintf(w, `[{"id":%q,"channel":%q,"successful":%v,"clientId":"session1","error":"403::denied"}]`, m[0].ID, m[0].Channel, successful)
+}
+
+// A check by a whole session: all on one connection, with the cookie, and nothing left.
+func TestCheckBySession(t *testing.T) {
+	whole := []string{bayeux.MetaHandshake, bayeux.MetaConnect, bayeux.MetaDisconnect}
+	for _, c := range []struct {
+		name string
+		fail string
+		want checkResult
+		said []string
+	}{
+		{"well", "", checkOK, whole},
+		{"denies handshakes", bayeux.MetaHandshake, checkOK, whole[:1]},
+		{"does not know the session that it made", bayeux.MetaConnect, checkFailed, whole[:2]},
+		{"cannot end it", bayeux.MetaDisconnect, checkFailed, whole},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &session{conn: map[string]bool{}, fail: c.fail}
+			s := httptest.NewServer(h)
+			defer s.Close()
+			cfg := DefaultConfig()
+			cfg.Check = CheckBayeux
+			for range 2 {
+				if got, err := checkBy(t, cfg, s.URL); got != c.want || (err != nil) != (c.want != checkOK) {
+					t.Errorf("%s, %v", got, err)
+				}
+			}
+			if want := append(slices.Clone(c.said), c.said...); !slices.Equal(h.said, want) || len(h.conn) != 2 {
+				t.Errorf("it said %q, on %d connections", h.said, len(h.conn))
+			}
+		})
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `[]`) }))
+	defer s.Close()
+	cfg := DefaultConfig()
+	cfg.Check = CheckBayeux
+	if got, err := checkBy(t, cfg, s.URL); got != checkFailed {
+		t.Errorf("who does not reply: %s, %v", got, err)
+	}
+}
+
+// A check by a path: what counts is the status.
+func TestCheckByPath(t *testing.T) {
+	for status, want := range map[int]checkResult{200: checkOK, 204: checkOK, 302: checkOK, 404: checkFailed, 500: checkFailed, 503: checkFailed} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.String() != "/up?deep=1" {
+				t.Errorf("%s %s", r.Method, r.URL)
+			}
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(status)
+		}))
+		cfg := DefaultConfig()
+		cfg.Check, cfg.CheckPath = CheckHTTP, "/up?deep=1"
+		if got, err := checkBy(t, cfg, s.URL); got != want {
+			t.Errorf("%d: %s, %v", status, got, err)
 		}
 		s.Close()
 	}

@@ -109,6 +109,13 @@ type Config struct {
 	// the same host only.
 	Origins []string
 
+	// Check is what a check asks. Default [CheckConnect], which leaves no trace in the
+	// comets; [CheckBayeux] finds more, at the price of a session for each check.
+	Check Check
+
+	// CheckPath is what [CheckHTTP] asks for, with its query if there is one. Default "/".
+	CheckPath string
+
 	// CheckInterval is the pause between two checks of a comet that is well, give or
 	// take a tenth. Default 1 s.
 	CheckInterval time.Duration
@@ -167,6 +174,8 @@ func DefaultConfig() Config {
 		Discovery:       DefaultDiscovery(),
 		Routing:         DefaultRouting(),
 		Cookie:          bayeux.DefaultCookie(),
+		Check:           CheckConnect,
+		CheckPath:       "/",
 		CheckInterval:   time.Second,
 		RecheckInterval: 250 * time.Millisecond,
 		CheckTimeout:    2 * time.Second,
@@ -235,6 +244,14 @@ func (c *Config) Validate() error {
 	}
 	if _, err := origins.Parse(c.Origins); err != nil {
 		bad("origins", "%w", err)
+	}
+	switch c.Check {
+	case CheckConnect, CheckBayeux, CheckHTTP:
+	default:
+		bad("check", "%q is none of connect, bayeux, http", c.Check)
+	}
+	if !strings.HasPrefix(c.CheckPath, "/") || strings.ContainsAny(c.CheckPath, "# ") {
+		bad("check-path", "%q is not a path like /health", c.CheckPath)
 	}
 	for _, d := range []struct {
 		setting string

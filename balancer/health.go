@@ -1,19 +1,10 @@
 package balancer
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/halleycomet/halley/bayeux"
 	"go.uber.org/zap"
 )
 
@@ -165,102 +156,4 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 // several comets, do not fall into step.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
-}
-
-// What a check asks. A comet of ours answers no messages with no messages, and counts
-// nothing: its count of unknown sessions is left to what goes astray. Other servers
-// fail at that (CometD with HTTP 500), so they are asked for a /meta/connect of a
-// session that none has: every Bayeux server answers it at once with an error, and
-// makes no session for it.
-const (
-	checkOurs   = `[]`
-	checkOthers = `[{"id":"1","channel":"/meta/connect","clientId":"halleycheck","connectionType":"long-polling","advice":{"timeout":0}}]`
-)
-
-// maxCheckAnswer is how much of the answer to a check is read, in bytes.
-const maxCheckAnswer = 64 << 10
-
-// checker checks comets over HTTP, on a new connection each time: that the comet
-// accepts one is part of the question.
-type checker struct {
-	live   *live
-	client *http.Client
-}
-
-func newChecker(live *live) *checker {
-	dial := func(ctx context.Context, _, addr string) (net.Conn, error) {
-		name, _ := ctx.Value(certName{}).(string)
-		o, err := live.connector.open(ctx, addr, name, origin{})
-		return o.conn, err
-	}
-	return &checker{
-		live: live,
-		client: &http.Client{
-			Transport: &http.Transport{
-				DialContext:            dial,
-				DialTLSContext:         dial,
-				DisableKeepAlives:      true,
-				DisableCompression:     true,
-				MaxResponseHeaderBytes: 16 << 10,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
-}
-
-// certName is the key of the name of a comet's certificate in the context of a check.
-type certName struct{}
-
-// check asks a comet whether it is well.
-func (k *checker) check(ctx context.Context, c *comet) (checkResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.live.conf().CheckTimeout)
-	defer cancel()
-	err := k.ask(context.WithValue(ctx, certName{}, c.certName()), c)
-	switch {
-	case err == nil:
-		return checkOK, nil
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return checkRefused, err
-	}
-	return checkFailed, err
-}
-
-func (k *checker) ask(ctx context.Context, c *comet) error {
-	path := c.path
-	if path == "" {
-		path = k.live.conf().Path
-	}
-	ask := checkOthers
-	if c.gossips {
-		ask = checkOurs
-	}
-	scheme := "http://"
-	if c.secure {
-		scheme = "https://"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+c.addr+path, strings.NewReader(ask))
-	if err != nil {
-		return fmt.Errorf("check: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
-	req.Header.Set("User-Agent", "halley-balancer check")
-	resp, err := k.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("check: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("check: HTTP status %d", resp.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxCheckAnswer))
-	if err != nil {
-		return fmt.Errorf("check: %w", err)
-	}
-	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
-		return errors.New("check: the answer is no array of messages")
-	}
-	if replies, err := bayeux.Parse(body); err != nil || len(replies) == 0 && !c.gossips {
-		return errors.New("check: the answer is no array of messages")
-	}
-	return nil
 }

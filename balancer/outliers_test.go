@@ -143,8 +143,8 @@ func TestFlapping(t *testing.T) {
 			b.until("a:80", Healthy)
 			return time.Since(began)
 		}
-		for i, want := range []time.Duration{0, 2, 4, 8, 16, 32, 60, 60} {
-			want *= time.Second
+		for i, seconds := range []int{0, 2, 4, 8, 16, 32, 60, 60} {
+			want := time.Duration(seconds) * time.Second
 			if got := back(); got < want || got > want+time.Second {
 				t.Errorf("failure %d: well again after %v, want %v", i+1, got, want)
 			}

@@ -73,6 +73,8 @@ func declareReloads(s *cli.Settings) {
 }
 
 func declareChecks(s *cli.Settings, b *balancer.Config) {
+	cli.Enum(s, &b.Check, "check", []balancer.Check{balancer.CheckConnect, balancer.CheckBayeux, balancer.CheckHTTP}, "What a check asks: something small that leaves no trace (connect), a whole session as a client has one (bayeux), or check-path by GET (http).")
+	s.String(&b.CheckPath, "check-path", "PATH", "What a check asks for when check is http. A status from 200 to 399 is well.")
 	s.Duration(&b.CheckInterval, "check-interval", "The pause between two checks of a comet that is well.")
 	s.Duration(&b.RecheckInterval, "recheck-interval", "The pause between two checks of a comet that is down, or whose last check failed.")
 	s.Duration(&b.CheckTimeout, "check-timeout", "How long one check may take.")
