@@ -46,7 +46,8 @@ type comet struct {
 
 	// Guarded by fleet.mu.
 	cond     condition
-	certain  bool // it is down, and its process is gone without a doubt
+	deniedAt time.Time // when it denied a handshake last
+	certain  bool      // it is down, and its process is gone without a doubt
 	health   health
 	drains   []cause   // why it is to be left; empty when it is not
 	unlisted unlisted  // when the list has lost it

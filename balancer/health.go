@@ -122,7 +122,8 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 	cfg := f.conf()
 	pause = cfg.CheckInterval
 	f.update(func() {
-		f.roomAgain(c)
+		// Looking no more often bounds how often a comet can become full and open again.
+		f.forgive(c)
 		if !c.checked {
 			c.checked, f.dirty = true, true
 		}

@@ -127,11 +127,3 @@ func (f *fleet) isFull(c *comet) {
 	}
 	f.update(func() { f.transition(c, eventFull, causeLimit, zap.Int64("connections", c.limits.conns.Load())) })
 }
-
-// roomAgain looks, once a check, whether a comet that was full has room again. Looking
-// no more often bounds how often it can become full and open again. The caller holds mu.
-func (f *fleet) roomAgain(c *comet) {
-	if c.cond.full && c.limits.roomy() {
-		f.transition(c, eventRoom, causeRoom)
-	}
-}

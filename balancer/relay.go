@@ -38,7 +38,8 @@ func putReader(br *bufio.Reader) {
 // relay reads the answer on w, through br, into that for the client, and notes in rec
 // how much there was of it. It calls done
 // when the answer has been passed on or has failed on the way, and gives w back.
-// After a failure nothing has been passed on, done is not called, and w is closed.
+// After a failure nothing has been passed on, done is not called, and w is closed. An
+// answer that is short enough to be read whole is a failure, too, if denied says so.
 //
 // An answer that begins before the body of its request is over is passed on while the
 // rest of the body is. When it ends before the body does, nobody reads on: both
@@ -47,7 +48,7 @@ func putReader(br *bufio.Reader) {
 // Interim answers (1xx) are not passed on: a 100 was asked for by nobody, because
 // the balancer sends it itself, and fasthttp has no way to write others in their
 // order among the answers of a connection.
-func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, rec *record, done func()) *failure {
+func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, rec *record, done func(), denied func(answer []byte) bool) *failure {
 	fail := func(err error) *failure {
 		w.close()
 		putReader(br)
@@ -101,6 +102,11 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 	case length >= 0 && length <= wholeAnswer && (!both || br.Buffered() >= length):
 		if err := ctx.Response.ReadBody(br, 0); err != nil {
 			return fail(fmt.Errorf("read answer: %w", err))
+		}
+		if denied != nil && denied(ctx.Response.Body()) {
+			done = func() {}
+			release(true)
+			return &failure{stage: stageAside, err: errDenied}
 		}
 		rec.saw(ctx.Response.Body())
 		rec.out = int64(len(ctx.Response.Body()))

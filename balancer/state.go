@@ -168,11 +168,13 @@ const (
 	causeBack        cause = "took its goodbye back"
 	causeAdmin       cause = "drained by the admin"
 	causeUndrained   cause = "not drained any more"
-	causeLimit       cause = "at a limit" // a request found no room
-	causeRoom        cause = "room again" // it is a tenth below its limits
-	causeSuperseded  cause = "superseded" // another incarnation has its name
-	causeReplaced    cause = "replaced"   // another comet has its address
-	causeLeft        cause = "left"       // in order, by gossip
-	causeUnlisted    cause = "not listed" // nobody knows it any more
-	causeInherited   cause = "inherited"  // what is at its address is now known under another name or tag
+	causeLimit       cause = "at a limit"                     // a request found no room
+	causeDenied      cause = "denies handshakes"              // because it leaves
+	causeSessions    cause = "has as many sessions as it may" // it denied one
+	causeRoom        cause = "room again"                     // it is a tenth below its limits
+	causeSuperseded  cause = "superseded"                     // another incarnation has its name
+	causeReplaced    cause = "replaced"                       // another comet has its address
+	causeLeft        cause = "left"                           // in order, by gossip
+	causeUnlisted    cause = "not listed"                     // nobody knows it any more
+	causeInherited   cause = "inherited"                      // what is at its address is now known under another name or tag
 )

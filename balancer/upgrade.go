@@ -30,7 +30,7 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 			return &failure{stage: stageAnswering, err: fmt.Errorf("read answer to upgrade: %w", err)}
 		}
 		if !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) {
-			return relay(ctx, w, br, &rq.conf.Limits, &rq.rec, b.answered(rq, d, end))
+			return relay(ctx, w, br, &rq.conf.Limits, &rq.rec, b.answered(rq, d, end), nil)
 		}
 		answer := append([]byte(nil), head[:len(head)-2]...)
 		if d.setCookie != "" {
