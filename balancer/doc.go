@@ -89,9 +89,10 @@
 // comet that checks it, and one that tidies connections up. [Balancer.Serve] owns
 // the server's: one for each connection of a client, in which its request waits; one
 // beside it while a body is passed on as it comes, which ends before its request and
-// answer do; two for each tunnel; and one that watches the clients whose requests
-// wait. A tunnel holds no buffer while nothing moves,
-// and a waiting request none for its answer.
+// answer do; one that watches the clients whose requests wait; and one for each
+// processor that carries tunnels. Where those cannot, under TLS and on other systems
+// than Linux, a tunnel has two of its own. A tunnel holds no buffer while nothing
+// moves, and a waiting request none for its answer.
 //
 // # Locks
 //

@@ -1,0 +1,177 @@
+package balancer
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/testenv"
+)
+
+// oneLoop is a balancer with all its tunnels in one loop.
+func oneLoop(t *testing.T, cfg Config, comets ...*fakeComet) *running {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("skipped: loops need Linux")
+	}
+	for _, c := range comets {
+		cfg.Comets = append(cfg.Comets, "http://"+c.addr)
+	}
+	b, err := New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.loops = park.NewLoops(1)
+	r := start(t, b)
+	r.until("ready", b.Ready)
+	return r
+}
+
+// A tunnel through which as much passes as its two sides can bear leaves the others
+// in the same loop their turn.
+func TestTunnelsTakeTurns(t *testing.T) {
+	comets := make(chan net.Conn, 1)
+	a := newFakeComet(t, "a", nil)
+	a.serve(func(w http.ResponseWriter, r *http.Request) {
+		if a.requests() == 1 {
+			echoSocket(w, r)
+			return
+		}
+		rawSocket(comets)(w, r)
+	})
+	b := oneLoop(t, quick(), a)
+	quiet := b.dial("/cometd")
+	flood, _, _ := b.rawDial("")
+	comet := <-comets
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer flood.Close()
+	defer comet.Close()
+	var passed int64
+	floods(&wg, comet)
+	wg.Go(func() { passed, _ = io.Copy(io.Discard, flood) })
+	began := time.Now()
+	for i := 0; i < 200 || time.Since(began) < 500*time.Millisecond; i++ {
+		if took := func() time.Duration {
+			at := time.Now()
+			if err := echoes(quiet, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(at)
+		}(); took > testenv.Bound(500*time.Millisecond) {
+			t.Fatalf("echo %d took %v", i, took)
+		}
+	}
+	comet.Close()
+	flood.Close()
+	wg.Wait()
+	if passed < 10<<20 {
+		t.Errorf("the other passed %d bytes only", passed)
+	}
+}
+
+// One direction of a tunnel passes on so much, and then others have their turn.
+func TestTunnelTurnIsBounded(t *testing.T) {
+	comets := make(chan net.Conn, 1)
+	a := newFakeComet(t, "a", rawSocket(comets))
+	b := oneLoop(t, quick(), a)
+	client, br, _ := b.rawDial("")
+	comet := <-comets
+	defer comet.Close()
+	var l *looped
+	b.until("a loop has it", func() bool {
+		for _, e := range b.tunnels.those(func(ending) bool { return true }) {
+			l, _ = (*e.(*tunnel).by.Load()).(*looped)
+		}
+		return l != nil
+	})
+	sent := frame(2, true, noise(3*tunnelTurn), false)
+	// While the loop is kept, more than a turn arrives from the comet.
+	kept, free := make(chan struct{}), make(chan struct{})
+	l.loop.Post(func() { close(kept); <-free })
+	<-kept
+	if _, err := comet.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	turns := make(chan int, 1)
+	l.loop.Post(func() { // the first turn was when the loop was told that there is something
+		before := l.frames.left
+		l.pump(&l.down)
+		turns <- int(before - l.frames.left)
+	})
+	close(free)
+	if n := <-turns; n > tunnelTurn {
+		t.Errorf("%d bytes in one turn, more than %d", n, tunnelTurn)
+	} else if n == 0 {
+		t.Error("nothing was left for a second turn")
+	}
+	got := make([]byte, len(sent))
+	client.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadFull(br, got); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("not all arrives: %v", err)
+	}
+}
+
+// While the loops do not take a connection, goroutines do.
+func TestTunnelWithoutLoop(t *testing.T) {
+	a := newFakeComet(t, "a", echoSocket)
+	cfg := quick()
+	cfg.Comets = []string{"http://" + a.addr}
+	b, err := New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := b.loops
+	b.loops = nil
+	r := start(t, b)
+	r.until("ready", b.Ready)
+	b.loops = started // which nobody runs
+	conn := r.dial("/cometd")
+	if err := echoes(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.carried(); got != inGoroutines {
+		t.Errorf("carried by %q", got)
+	}
+}
+
+// An idle tunnel has two descriptors and no goroutine.
+func TestIdleTunnelCosts(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("skipped: loops need Linux")
+	}
+	comets := make(chan net.Conn, 1)
+	b := oneLoop(t, quick(), newFakeComet(t, "a", rawSocket(comets)))
+	files := func() int {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	open := func() {
+		b.rawDial("")
+		conn := <-comets
+		t.Cleanup(func() { conn.Close() })
+	}
+	open() // what is there once, is there now
+	const n = 50
+	filesBefore, goroutinesBefore := files(), runtime.NumGoroutine()
+	for range n {
+		open()
+	}
+	// Of each tunnel this process has both other ends too, and the HTTP server of the
+	// comet has let go of its connection.
+	b.until("no more descriptors than that are there", func() bool { return files()-filesBefore <= 4*n })
+	b.until("and no more goroutines", func() bool { return runtime.NumGoroutine()-goroutinesBefore < n/2 })
+	if b.tunnels.len() != n+1 {
+		t.Errorf("%d tunnels", b.tunnels.len())
+	}
+}
