@@ -36,7 +36,7 @@ type Admission struct {
 	// MaxConns bounds the connections of all clients. In front of it, those that rest
 	// are closed, the longest idle first; when none rests, a new one is closed at once.
 	// Default 0: as many as leave a file descriptor for a connection to a comet for each
-	// (half of what the process may open).
+	// (half of what the process may open, less 100).
 	MaxConns int
 
 	// MaxConnsPerIP bounds the connections of one address; a new one beyond it is closed

@@ -36,6 +36,7 @@ type Balancer struct {
 
 	// Safe for any goroutine.
 	admission  *admission
+	door       *door
 	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
 	tight      atomic.Int64 // second of the last warning that there is no room for connections
 }
@@ -49,7 +50,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		live: live, log: live.conf().Log, metrics: newMetrics(), entries: newEntryMetrics(),
-		admission: newAdmission(time.Now), tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
+		admission: newAdmission(time.Now), door: newDoor(), tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(live, members, b.metrics, cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
@@ -220,7 +221,7 @@ func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 
 // Collectors are the balancer's metrics.
 func (b *Balancer) Collectors() []prometheus.Collector {
-	return append(append(b.metrics.collectors(), b.entries.collectors()...), cometStates{b.fleet}, b.admission, cometGauges{b.fleet}, listReloads{b.fleet.finder}, tlsfiles.FilesCollector(b.tlsFiles))
+	return append(append(b.metrics.collectors(), b.entries.collectors()...), cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, tlsfiles.FilesCollector(b.tlsFiles))
 }
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics

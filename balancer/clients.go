@@ -29,6 +29,14 @@ func (c *clients) state(conn net.Conn, s fasthttp.ConnState) {
 	switch s {
 	case fasthttp.StateNew:
 		c.add(conn)
+	case fasthttp.StateIdle:
+		if cc, ok := conn.(*clientConn); ok {
+			cc.rests.Store(time.Now().UnixNano())
+		}
+	case fasthttp.StateHijacked:
+		if cc, ok := conn.(*clientConn); ok {
+			cc.rests.Store(0)
+		}
 	case fasthttp.StateClosed:
 		c.remove(conn) // of one that is no clientConn
 	}
@@ -44,6 +52,9 @@ func (c *clients) remove(conn net.Conn) {
 	c.mu.Lock()
 	delete(c.set, conn)
 	c.mu.Unlock()
+	if cc, ok := conn.(*clientConn); ok && !cc.left.Swap(true) {
+		cc.ticket.leave()
+	}
 }
 
 func (c *clients) len() int {
@@ -99,7 +110,11 @@ type clientConn struct {
 	spoke   atomic.Bool // something came
 	ended   atomic.Bool
 	unread  atomic.Bool // the client may still be sending what nobody will read
-	cut     atomic.Bool // it was closed because the balancer stops
+	cut     atomic.Bool // it was closed because the balancer stops, or to make room
+
+	ticket *ticket      // its place among all connections
+	left   atomic.Bool  // that was given back
+	rests  atomic.Int64 // since when no request of it is served, in Unix nanoseconds; 0: one is
 	// feed is the connection to the comet from which an answer is passed on, if one is.
 	feed atomic.Pointer[net.Conn]
 }

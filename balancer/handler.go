@@ -32,6 +32,9 @@ const (
 func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		trailers := beforeTrailers(&ctx.Request.Header)
+		if c := clientOf(ctx.Conn()); c != nil {
+			c.rests.Store(0)
+		}
 		defer func() {
 			if r := recover(); r != nil {
 				b.log.Error("panic in a handler", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))

@@ -155,11 +155,15 @@ func (e *entrance) Addr() net.Addr { return e.ln.Addr() }
 // Accept waits for a connection that may be served.
 func (e *entrance) Accept() (net.Conn, error) {
 	if e.open() {
-		conn, err := e.ln.Accept()
-		if err != nil {
-			return nil, err
+		for {
+			conn, err := e.ln.Accept()
+			if err != nil {
+				return nil, err
+			}
+			if conn = e.b.letIn(conn); conn != nil {
+				return conn, nil
+			}
 		}
-		return e.b.clients.know(conn), nil
 	}
 	select {
 	case conn := <-e.ready:
@@ -188,7 +192,11 @@ func (e *entrance) welcome() {
 			e.b.greeted.closeAll()
 			return
 		}
-		c, ok := e.b.clients.know(conn).(*clientConn)
+		known := e.b.letIn(conn)
+		if known == nil {
+			continue
+		}
+		c, ok := known.(*clientConn)
 		if !ok {
 			conn.Close() // no socket, which only a listener of somebody else's makes
 			continue

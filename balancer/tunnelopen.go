@@ -34,7 +34,12 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, d decision, ans
 	b.tunnels.add(t)
 	set.add(t)
 	b.metrics.tunnels.Inc()
+	var ticket *ticket
+	if c := clientOf(ctx.Conn()); c != nil {
+		ticket = c.ticket.hold()
+	}
 	t.ended = func(why tunnelEnd) {
+		ticket.leave()
 		set.remove(t)
 		b.tunnels.remove(t)
 		b.metrics.tunnels.Dec()
