@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -21,8 +22,9 @@ type tap struct {
 	addr string
 
 	mu     sync.Mutex
-	got    []string // requests, complete or said to be broken; guarded by mu
-	answer string   // guarded by mu
+	got    []string          // requests, complete or said to be broken; guarded by mu
+	answer string            // guarded by mu
+	conns  map[net.Conn]bool // that stand; guarded by mu
 }
 
 const tapAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -30,13 +32,13 @@ const tapAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 // broken stands before what the comet could not read as one whole request.
 const broken = "BROKEN: "
 
-func newTap(t *testing.T) *tap {
+func newTap(t testing.TB) *tap {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &tap{addr: ln.Addr().String(), answer: tapAnswer}
+	p := &tap{addr: ln.Addr().String(), answer: tapAnswer, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() { ln.Close() })
 	go func() {
 		for {
@@ -51,7 +53,9 @@ func newTap(t *testing.T) *tap {
 }
 
 func (p *tap) serve(conn net.Conn) {
+	p.stands(conn, true)
 	defer conn.Close()
+	defer p.stands(conn, false)
 	var wire bytes.Buffer
 	in := bufio.NewReader(io.TeeReader(conn, &wire))
 	for {
@@ -77,10 +81,13 @@ func (p *tap) serve(conn net.Conn) {
 			text = fmt.Sprintf("%s\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, len(body), body)
 		}
 		p.note(text)
-		p.mu.Lock()
-		answer := p.answer
-		p.mu.Unlock()
-		if req.Method == http.MethodHead {
+		answer := tapAnswer
+		if req.Host == "h" {
+			p.mu.Lock()
+			answer = p.answer
+			p.mu.Unlock()
+		}
+		if req.Method == http.MethodHead && answer == tapAnswer {
 			answer = strings.TrimSuffix(answer, "ok")
 		}
 		io.WriteString(conn, answer)
@@ -91,6 +98,30 @@ func (p *tap) note(request string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.got = append(p.got, request)
+}
+
+// answerWith sets what it answers to requests for the host h from now on, byte for byte.
+func (p *tap) answerWith(answer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
+}
+
+func (p *tap) stands(conn net.Conn, yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if yes {
+		p.conns[conn] = true
+	} else {
+		delete(p.conns, conn)
+	}
+}
+
+// kept returns the connections that stand.
+func (p *tap) kept() []net.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.conns))
 }
 
 // sawBroken tells whether something broken has come.
