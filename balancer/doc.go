@@ -31,6 +31,21 @@
 //     keeps for the next poll what it would have sent. (On Linux; elsewhere it is not
 //     noticed.)
 //
+// # The states of a comet
+//
+// What a comet is made of (condition: how it answers, whether it drains, whether it is
+// full) is moved by events in one function, next; its [State] follows from that. Checks,
+// requests, the gossip, the admin and the list make the events:
+//
+//	          checks or clients in doubt        too many checks fail, refused
+//	Healthy ───────────────────────────▶ Suspect ───────────────────────────▶ Down
+//	   ▲  ▲                                 │                                   │
+//	   │  └─────────── checks succeed ──────┴───────────────────────────────────┘
+//	   └─▶ Full, while it is at a limit;  Draining, while there is a reason to leave it
+//
+// What proves nothing (everything but a refused connection) leaves out no more of the
+// fleet at a time than Outliers.MaxEjected.
+//
 // # What clients see
 //
 //	its comet is down           connect: 402::session_unknown, advice handshake, the
@@ -50,7 +65,10 @@
 //	the balancer stops          WebSockets closed with 1001, spread over Config.StopTime;
 //	                            held polls answered with success and advice retry: the
 //	                            session lives on
-//	anything a comet answers    that, whatever its status
+//	its comet is at a limit     it waits up to Limits.QueueTime, then 503::no_comet, advice
+//	                            retry; a handshake goes to another comet
+//	anything a comet answers    that, whatever its status; but a handshake that a comet of
+//	                            ours denies because it leaves goes to another
 //	another path                the comet's answer; 502, 503 (Retry-After) or 504 in
 //	                            plain text where there is none
 //
@@ -96,7 +114,8 @@
 //
 // # Locks
 //
-// fleet.mu (comets and their states), upstream.mu (the connections to one comet),
+// fleet.mu (comets and their states), gate.mu (who queues for a comet; entering and
+// leaving take no lock), evidence.mu (what clients met with), upstream.mu (the connections to one comet),
 // upload.mu (the deadlines of one), tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
 // causes (waiting broken off, tunnels closed) happens after fleet.mu is free.
 package balancer
