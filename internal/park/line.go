@@ -34,7 +34,7 @@ type Line struct {
 	pausing bool      // the last pause between two requests was long: it rests at once
 	until   time.Time // the deadline that the HTTP server has set for the next request
 	ahead   *ahead    // what has been read ahead; nil: nothing
-	turn    *turn     // of the shift; nil: the HTTP server serves it on its own
+	turn    *Turn     // of the shift; nil: the HTTP server serves it on its own
 
 	mu sync.Mutex
 	// guarded by mu
@@ -84,7 +84,7 @@ func (c *Line) Read(p []byte) (int, error) {
 		return c.takeAhead(p), nil
 	}
 	if !c.first && !c.idle {
-		c.turn.pass()
+		c.turn.Pass()
 		return c.Conn.Read(p)
 	}
 	if len(p) == 1 {
@@ -100,13 +100,13 @@ func (c *Line) beginning(p []byte) (int, error) {
 	case held:
 		return 0, io.EOF
 	case parked == nil:
-		c.turn.pass()
+		c.turn.Pass()
 		c.Conn.SetReadDeadline(c.until)
 		n, err := c.Conn.Read(p)
 		return c.began(n), err
 	}
 	if back := c.first && c.turn != nil; !back && !c.pausing {
-		c.turn.pass()
+		c.turn.Pass()
 		c.Conn.SetReadDeadline(c.until)
 		n, over, err := c.pause(p)
 		if !over {
@@ -155,7 +155,7 @@ func (c *Line) Write(p []byte) (int, error) {
 	if c.swallow {
 		return len(p), nil
 	}
-	c.turn.pass()
+	c.turn.Pass()
 	return c.Conn.Write(p)
 }
 
@@ -215,15 +215,16 @@ func (c *Line) Woken(e Events) {
 	default:
 		if rested, ok := c.gate.lot.wake(c, time.Now()); ok {
 			c.pausing = rested >= restAfter
-			if !c.gate.lot.shift.serve(c) {
+			if !c.gate.lot.shift.Serve(c) {
 				c.shut()
 			}
 		}
 	}
 }
 
-// serve gives the line back to the HTTP server, after it has rested.
-func (c *Line) serve() {
+// Serve gives the line back to the HTTP server, after it has rested.
+func (c *Line) Serve(t *Turn) {
+	c.turn = t
 	c.mu.Lock()
 	c.away, c.letGo = false, false
 	c.mu.Unlock()

@@ -14,7 +14,7 @@ type Lot struct {
 	// fixed after construction
 	set *Set
 
-	shift   shift
+	shift   Shift
 	pauses  pauses
 	closing atomic.Bool // set once, under mu
 
@@ -148,7 +148,7 @@ func (l *Lot) Abort() {
 // Wait waits, after the channel of Close has been closed, for the goroutines that
 // serve lines which have come back from resting. One that comes back in that moment,
 // after Abort, is closed.
-func (l *Lot) Wait() { l.shift.wait() }
+func (l *Lot) Wait() { l.shift.Wait() }
 
 // Counts is how many lines there are of some kinds.
 type Counts struct {

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// shift serves the lines that have rested and can be read. When a message goes to
-// all, all clients come back at once: a goroutine for each, most of them waiting for
-// a processor, would take ten times the memory of what they do. So only a few begin
-// at a time; one that is about to wait for something lets the next begin, and when
-// none does for a while others do.
+// Shift serves the connections that have waited without a goroutine and need one. When
+// a message goes to all, all clients come back at once: a goroutine for each, most of
+// them waiting for a processor, would take ten times the memory of what they do. So
+// only a few begin at a time; one that is about to wait for something lets the next
+// begin, and when none does for a while others do.
 //
-// The lock is a leaf.
-type shift struct {
+// The zero value is ready. Its goroutines end when nobody waits for his turn. The lock
+// is a leaf.
+type Shift struct {
 	mu sync.Mutex
 	// guarded by mu
-	queue   []*Line // those from head on wait for their turn
+	queue   []Served // those from head on wait for their turn
 	head    int
 	running int // goroutines that have not come to wait for anything
 	late    *time.Timer
@@ -24,6 +25,10 @@ type shift struct {
 	workers int           // goroutines
 	ended   chan struct{} // closed when the last of them ends, and no more begin; nil: not yet
 }
+
+// Served is what a Shift serves. Serve is called in a goroutine, and says by the turn
+// that it is about to wait for something.
+type Served interface{ Serve(t *Turn) }
 
 // shiftPatience is how long lines wait for their turn while those whose turn it is
 // neither end nor say that they wait.
@@ -34,8 +39,8 @@ const queueKeep = 16 << 10
 
 func shiftSize() int { return 2 * runtime.GOMAXPROCS(0) }
 
-// serve has a line served; false means that the end has come.
-func (w *shift) serve(c *Line) bool {
+// Serve has it served, in its turn; false means that the end has come.
+func (w *Shift) Serve(c Served) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ended != nil {
@@ -62,15 +67,15 @@ func (w *shift) serve(c *Line) bool {
 	return true
 }
 
-func (w *shift) beginLocked() {
+func (w *Shift) beginLocked() {
 	w.running++
 	w.workers++
 	go w.work()
 }
 
-// wait is the end: no line is served any more that is not so already or waits for its
+// Wait is the end: nothing is served any more that is not so already or waits for its
 // turn, and these are waited for. To be called once.
-func (w *shift) wait() {
+func (w *Shift) Wait() {
 	w.mu.Lock()
 	w.ended = make(chan struct{})
 	if w.workers == 0 {
@@ -81,7 +86,7 @@ func (w *shift) wait() {
 }
 
 // leave is the end of a goroutine. None is left only when no line waits for its turn.
-func (w *shift) leave() {
+func (w *Shift) leave() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.workers--; w.workers == 0 && w.ended != nil {
@@ -90,7 +95,7 @@ func (w *shift) leave() {
 }
 
 // hurry lets others begin when those whose turn it is take long.
-func (w *shift) hurry() {
+func (w *Shift) hurry() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	waiting := len(w.queue) - w.head
@@ -103,32 +108,31 @@ func (w *shift) hurry() {
 }
 
 // work serves one line after the other, until there are no more, or one has waited.
-func (w *shift) work() {
+func (w *Shift) work() {
 	defer w.leave()
-	t := &turn{shift: w}
+	t := &Turn{shift: w}
 	for {
 		c := w.next()
 		if c == nil {
 			return
 		}
 		t.lasts = true
-		c.turn = t
-		c.serve() // from here on c may be in other hands
+		c.Serve(t) // from here on c may be in other hands
 		if !t.lasts {
 			return
 		}
 	}
 }
 
-// turn is that of one goroutine to serve a line.
-type turn struct {
-	shift *shift
+// Turn is that of one goroutine to serve something.
+type Turn struct {
+	shift *Shift
 	lasts bool // until the line waits
 }
 
-// pass is called when a line that is being served is about to wait. A nil turn is
-// that of a line that the HTTP server serves in a goroutine of its own.
-func (t *turn) pass() {
+// Pass is called when what is being served is about to wait, in its goroutine. A nil
+// turn is that of what has a goroutine of its own.
+func (t *Turn) Pass() {
 	if t != nil && t.lasts {
 		t.lasts = false
 		t.shift.pass()
@@ -136,7 +140,7 @@ func (t *turn) pass() {
 }
 
 // next is the line whose turn it is; nil ends the goroutine.
-func (w *shift) next() *Line {
+func (w *Shift) next() Served {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.head == len(w.queue) {
@@ -153,7 +157,7 @@ func (w *shift) next() *Line {
 }
 
 // pass takes a goroutine off those that run.
-func (w *shift) pass() {
+func (w *Shift) pass() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running--

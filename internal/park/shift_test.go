@@ -11,12 +11,12 @@ import (
 // next begin.
 func TestShift(t *testing.T) {
 	g := &gate{lot: NewLot(New()), http: &fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}}
-	w := &shift{running: shiftSize(), timing: true} // others are at it, and are not late
+	w := &Shift{running: shiftSize(), timing: true} // others are at it, and are not late
 	const lines = 3
 	for range lines {
 		client, server := net.Pipe()
 		client.Close() // so that each is served quickly
-		if !w.serve(&Line{Conn: server, gate: g}) {
+		if !w.Serve(&Line{Conn: server, gate: g}) {
 			t.Fatal("not served")
 		}
 	}
@@ -29,11 +29,11 @@ func TestShift(t *testing.T) {
 		t.Fatalf("%d wait for their turn, %d run", waiting, running)
 	}
 	w.pass() // one of those that are at it waits for something
-	w.wait()
+	w.Wait()
 	if waiting, running := state(); waiting != 0 || running != shiftSize()-1 {
 		t.Errorf("%d wait for their turn, %d run", waiting, running)
 	}
-	if w.serve(&Line{}) {
+	if w.Serve(&Line{}) {
 		t.Error("served after the end")
 	}
 	for range shiftSize() - 1 {

@@ -44,7 +44,7 @@ func (c *Line) Patient() bool {
 
 // Pass is to be called by a handler that is about to wait in its goroutine, so that the
 // next line that has come back is served meanwhile.
-func (c *Line) Pass() { c.turn.pass() }
+func (c *Line) Pass() { c.turn.Pass() }
 
 // Take parks the line for the request ctx, if that can be, and if the request has not
 // been completed meanwhile (see Held). Its handler then returns; what ctx has for an
@@ -149,7 +149,7 @@ func (c *Line) awaitAnswer() {
 	c.behind = answered
 	c.parked.Arm(Hangup, c)
 	c.mu.Unlock()
-	c.turn.pass()
+	c.turn.Pass()
 	<-answered
 	c.parked.Disarm()
 }
