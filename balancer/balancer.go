@@ -31,6 +31,7 @@ type Balancer struct {
 	tlsFiles []*tlsfiles.File // that are read again
 	watch    *park.Set        // the clients whose requests wait
 	loops    *park.Loops      // that serve sockets without goroutines; nil: none does
+	lanes    *lanes           // in these loops; nil: every request goes by the handler
 	stopping chan struct{}    // closed by stop
 	stopOnce sync.Once
 
@@ -52,7 +53,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 		live: live, log: live.conf().Log, metrics: newMetrics(), entries: newEntryMetrics(),
 		admission: newAdmission(time.Now), door: newDoor(), tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
 	}
-	if b.fleet, err = newFleet(live, members, b.metrics, cometDown); err != nil {
+	if b.fleet, err = newFleet(live, members, b.metrics, b.cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
 	if b.certs, err = newCerts(&live.conf().TLS); err != nil {
@@ -62,6 +63,9 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	b.greeted = newGreeted(maxGreeted, b.entries.handshakes.WithLabelValues(string(shakeCrowded)).Inc)
 	if live.conf().CometTLS.Insecure {
 		b.log.Warn("the certificates of comets are not verified (comet-insecure)")
+	}
+	if !withoutLanes {
+		b.lanes = newLanes(b)
 	}
 	b.server = b.newServer()
 	return b, nil
@@ -99,9 +103,10 @@ func (b *Balancer) newServer() *fasthttp.Server {
 
 // cometDown is told of a comet that went down, or is gone: whoever waits for it is
 // answered, and its tunnels end, so that their clients go elsewhere.
-func cometDown(c *comet) {
+func (b *Balancer) cometDown(c *comet) {
 	c.limits.flush()
 	c.up.interrupt()
+	b.lanes.interrupt(c.up, c.is(Gone))
 	c.tunnels.closeAll(endCometDown)
 	if c.is(Gone) {
 		c.up.close()
@@ -158,19 +163,24 @@ func (b *Balancer) stop() {
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.release()
 	}
+	b.lanes.release()
 	ctx, cancel := context.WithTimeout(context.Background(), b.conf().StopTime)
 	defer cancel()
 	var closing sync.WaitGroup
 	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), b.conf().StopTime)) })
-	silent := time.AfterFunc(silentTime, func() { b.clients.close(silentClient) })
+	silent := time.AfterFunc(silentTime, func() {
+		b.clients.close(silentClient)
+		b.lanes.closeSilent()
+	})
 	defer silent.Stop()
 	if err := b.server.ShutdownWithContext(ctx); err != nil {
-		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()))
+		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()+b.lanes.len()))
 	}
 	closing.Wait()
 	b.tunnels.closeAll(endStopping) // those that were on their way
 	b.waitForClients(ctx)
 	b.clients.close(anyClient)
+	b.lanes.closeAll()
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.interrupt()
 	}
@@ -193,7 +203,7 @@ func stopWindow(n int, stopTime time.Duration) time.Duration {
 func (b *Balancer) waitForClients(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for b.clients.len() > 0 || b.tunnels.len() > 0 {
+	for b.clients.len() > 0 || b.lanes.len() > 0 || b.tunnels.len() > 0 {
 		select {
 		case <-ctx.Done():
 			return
@@ -221,7 +231,9 @@ func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 
 // Collectors are the balancer's metrics.
 func (b *Balancer) Collectors() []prometheus.Collector {
-	return append(append(b.metrics.collectors(), b.entries.collectors()...), cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, tlsfiles.FilesCollector(b.tlsFiles))
+	all := append(b.metrics.collectors(), b.entries.collectors()...)
+	all = append(all, b.lanes.collectors()...)
+	return append(all, cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, tlsfiles.FilesCollector(b.tlsFiles))
 }
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics

@@ -91,7 +91,9 @@ func TestStopBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer idle.Close()
-	b.until("all are under way", func() bool { return held.Load() == polls && slow.Load() == 1 && b.clients.len() == polls+2 })
+	b.until("all are under way", func() bool {
+		return held.Load() == polls && slow.Load() == 1 && b.clients.len()+b.lanes.len() == polls+2
+	})
 
 	began := time.Now()
 	stopped := make(chan struct{})

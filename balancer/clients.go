@@ -29,9 +29,9 @@ func (c *clients) state(conn net.Conn, s fasthttp.ConnState) {
 	switch s {
 	case fasthttp.StateNew:
 		c.add(conn)
-	case fasthttp.StateIdle:
+	case fasthttp.StateActive, fasthttp.StateIdle:
 		if cc, ok := conn.(*clientConn); ok {
-			cc.rests.Store(time.Now().UnixNano())
+			cc.turns(s == fasthttp.StateIdle)
 		}
 	case fasthttp.StateHijacked:
 		if cc, ok := conn.(*clientConn); ok {
@@ -117,6 +117,9 @@ type clientConn struct {
 	rests  atomic.Int64 // since when no request of it is served, in Unix nanoseconds; 0: one is
 	// feed is the connection to the comet from which an answer is passed on, if one is.
 	feed atomic.Pointer[net.Conn]
+
+	visit *excursion  // nil: it is from no lane
+	letGo atomic.Bool // the server was told of an end, and the connection goes back there
 }
 
 // RemoteAddr is the address of the client, as far as it is told here.
@@ -154,6 +157,9 @@ func (c *clientConn) cutOff() {
 // Close ends the connection in a way that an answer just written survives: what is
 // closed with something unread is reset, and a reset swallows what was sent before.
 func (c *clientConn) Close() error {
+	if c.letGo.Swap(false) {
+		return c.goHome()
+	}
 	if c.unread.Swap(false) && c.TCPConn.CloseWrite() == nil {
 		c.TCPConn.SetReadDeadline(time.Now().Add(linger))
 		_, _ = io.Copy(io.Discard, c.TCPConn) // the time is the bound
@@ -177,7 +183,29 @@ func (c *clientConn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
+// turns is told by the server that a request has begun, or has ended and the next is
+// waited for.
+func (c *clientConn) turns(idle bool) {
+	if idle {
+		c.rests.Store(time.Now().UnixNano())
+	}
+	if c.visit != nil {
+		c.visit.idle = idle
+	}
+}
+
+// SetReadDeadline is one that has passed, if the time is up.
+func (c *clientConn) SetReadDeadline(t time.Time) error {
+	if c.visit != nil && c.visit.late {
+		t = past
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
 func (c *clientConn) Read(p []byte) (int, error) {
+	if n, ok, err := c.visit.read(c, p); ok {
+		return n, err
+	}
 	n, err := c.TCPConn.Read(p)
 	switch {
 	case errors.Is(err, io.EOF):

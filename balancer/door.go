@@ -143,7 +143,11 @@ func (b *Balancer) letIn(conn net.Conn) net.Conn {
 // them nothing came yet, or no whole head of a request, or they wait for the next one.
 // It closes a hundredth of all at once, for to find them takes a look at all.
 func (b *Balancer) makeRoom() bool {
-	n := b.clients.vacate(max(1, b.door.len()/100))
+	some := max(1, b.door.len()/100)
+	n := b.lanes.vacate(some)
+	if n == 0 {
+		n = b.clients.vacate(some)
+	}
 	b.door.shut.WithLabelValues(string(shutRoom)).Add(float64(n))
 	return n > 0
 }

@@ -22,6 +22,7 @@ type exchange struct {
 	effect    effect
 	from      headFrom
 	out       outgoing
+	tried     *tried        // what became of it in the lane; nil when it was not sent there
 	hold      time.Duration // how long it may wait for a comet
 	holdUntil time.Time     // until when that is, once it waits
 	admitted  bool          // it had its turn among those who begin a session
@@ -51,11 +52,16 @@ const maxMoves = 4
 // deliver sends a request to its comet and has the answer passed on. It returns nil
 // when that was done.
 func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
-	if o := b.tooFast(rq); o != nil {
-		return o
-	}
 	defer rq.out.vigil.end()
-	d := b.place(rq)
+	var d decision
+	if rq.tried != nil {
+		d = rq.tried.decision
+	} else {
+		if o := b.tooFast(rq); o != nil {
+			return o
+		}
+		d = b.place(rq)
+	}
 	for move := 0; d.comet != nil && move < maxMoves; move++ {
 		v, fail := b.try(rq, d, pass)
 		if fail == nil {
@@ -108,9 +114,14 @@ func unsureReason(s stage) Reason {
 func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) {
 	c := d.comet
 	limits := &rq.conf.Limits
-	room, fail := b.enter(rq, d)
-	if fail != nil {
-		return afterFailure(fail.stage, rq.effect, trial{}, limits.Redial), fail
+	var room slot
+	if rq.tried != nil {
+		room = rq.tried.room
+	} else {
+		var fail *failure
+		if room, fail = b.enter(rq, d); fail != nil {
+			return afterFailure(fail.stage, rq.effect, trial{}, limits.Redial), fail
+		}
 	}
 	c.load.begin()
 	end := func() {
@@ -138,10 +149,17 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			return hangUp, &failure{stage: stageGone, err: errWoken}
 		}
 		began := time.Now()
-		waited := b.beginWait(c, out.held)
-		w, fail := roundTrip(c, out, fresh, limits.DialTimeout, may)
-		waited()
-		rq.rec.waited = time.Since(began)
+		var w *wire
+		var fail *failure
+		if before := rq.tried; before != nil {
+			rq.tried = nil
+			began, w, fail, rq.rec.waited = before.began, before.wire, before.fail, before.waited
+		} else {
+			waited := b.beginWait(c, out.held)
+			w, fail = roundTrip(c, out, fresh, limits.DialTimeout, may)
+			waited()
+			rq.rec.waited = time.Since(began)
+		}
 		if fail == nil {
 			b.fleet.answered(c)
 			if fail = pass(w, d, end); fail == nil {

@@ -47,6 +47,9 @@ func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 			if trailers.came(&ctx.Request.Header) {
 				ctx.SetConnectionClose()
 			}
+			if ctx.Hijacked() {
+				endTurn(ctx.Conn()) // another goroutine goes on with it
+			}
 			if b.isStopping() {
 				ctx.SetConnectionClose()
 			}
@@ -103,28 +106,28 @@ func (b *Balancer) Handler(ctx *fasthttp.RequestCtx) {
 
 // newExchange gathers the facts by which any request is routed.
 func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
-	h := &ctx.Request.Header
-	conf := b.inForce()
-	peer := peerOf(ctx)
-	rq := &exchange{
-		ctx:     ctx,
-		conf:    conf,
-		rec:     record{began: ctx.Time(), kind: recordPage},
-		request: request{kind: kindPage, ip: conf.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))},
-		from: headFrom{
-			header: h, https: ctx.IsTLS(), peer: peer, trusted: conf.proxies.trusts(peer), body: bodyNone,
-			asked: conf.TLS.ClientCAFile != "",
-		},
-		effect: once,
-		out:    outgoing{wait: conf.Limits.UpstreamTimeout},
-		hold:   conf.Limits.Hold,
-	}
-	rq.out.from = originOf(conf.CometProxyProtocol, rq.ip, ctx.RemoteAddr(), ctx.LocalAddr())
+	rq := &exchange{ctx: ctx, rec: record{began: ctx.Time(), kind: recordPage}}
+	rq.learn(&ctx.Request.Header, b.inForce(), peerOf(ctx), ctx.IsTLS())
+	rq.out.from = originOf(rq.conf.CometProxyProtocol, rq.ip, ctx.RemoteAddr(), ctx.LocalAddr())
 	if c, ok := ctx.Conn().(*secureConn); ok {
 		rq.from.subject = c.subject
 	}
-	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), conf.Cookie.Name)
+	if rq.tried = triedBefore(ctx.Conn()); rq.tried != nil {
+		rq.rec.began = rq.tried.began
+	}
+	rq.out.turn = turnOf(ctx.Conn())
 	return rq
+}
+
+// learn is what the head of a request tells of it.
+func (rq *exchange) learn(h *fasthttp.RequestHeader, conf *inForce, peer netip.Addr, https bool) {
+	rq.conf = conf
+	rq.request = request{kind: kindPage, ip: conf.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))}
+	rq.from = headFrom{header: h, https: https, peer: peer, trusted: conf.proxies.trusts(peer), body: bodyNone, asked: conf.TLS.ClientCAFile != ""}
+	rq.effect = once
+	rq.out.wait = conf.Limits.UpstreamTimeout
+	rq.hold = conf.Limits.Hold
+	rq.cookie, rq.severalOf = readCookie(h.PeekAll(fasthttp.HeaderCookie), conf.Cookie.Name)
 }
 
 // serveUpgrade serves an upgrade to WebSocket, of the Bayeux path or another.

@@ -39,6 +39,7 @@ func (b *Balancer) place(rq *exchange) decision {
 			rq.out.vigil.begin()
 			gone = rq.out.vigil.departed()
 		}
+		rq.out.turn.Pass()
 		timer := time.NewTimer(left)
 		select {
 		case <-changed:

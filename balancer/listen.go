@@ -29,7 +29,7 @@ type Listener struct {
 // back), the WebSockets are closed with 1001, one after the other, and what is under
 // way has [Config.StopTime] to end. A balancer serves once.
 func (b *Balancer) Serve(ctx context.Context, ln net.Listener) error {
-	return b.ServeHandler(ctx, ln, b.Handler)
+	return b.ServeListeners(ctx, nil, Listener{Listener: ln})
 }
 
 // ServeHandler is [Balancer.Serve] with a handler of one's own in front: it answers
@@ -39,8 +39,17 @@ func (b *Balancer) ServeHandler(ctx context.Context, ln net.Listener, handler fa
 }
 
 // ServeListeners is [Balancer.ServeHandler] at several addresses at once. When one of
-// the listeners ends, all do.
+// the listeners ends, all do. A nil handler is [Balancer.Handler], and better than
+// that: a handler of one's own is to see every request, so each is served in a
+// goroutine; without one, everyday requests need none.
 func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestHandler, listeners ...Listener) error {
+	lanes := b.lanes
+	if handler != nil || b.loops == nil {
+		lanes = nil
+	}
+	if handler == nil {
+		handler = b.Handler
+	}
 	b.server.Handler = b.guard(handler)
 	var entrances []*entrance
 	for _, ln := range listeners {
@@ -48,6 +57,7 @@ func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestH
 		if err != nil {
 			return fmt.Errorf("balancer: serve %v: %w", ln.Addr(), err)
 		}
+		e.lanes = lanes
 		entrances = append(entrances, e)
 	}
 	watch, unwatch := context.WithCancel(context.Background())
@@ -60,8 +70,9 @@ func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestH
 	if b.loops != nil {
 		watching.Go(func() {
 			if err := b.loops.Run(watch); err != nil {
-				b.log.Warn("tunnels are served by goroutines", zap.Error(err))
+				b.log.Warn("everything is served by goroutines", zap.Error(err))
 			}
+			lanes.wait()
 		})
 	}
 	defer watching.Wait()
@@ -108,6 +119,7 @@ type entrance struct {
 	ln    *accept.Listener
 	tls   *tls.Config   // nil: none is spoken here
 	proxy ProxyProtocol // whether proxies introduce their clients
+	lanes *lanes        // which take what has nothing to pass; nil: none does
 	ready chan net.Conn // those that have passed
 	shut  chan struct{} // closed by Close
 	ended chan struct{} // closed when the listener has ended, with failed set
@@ -154,15 +166,13 @@ func (e *entrance) Addr() net.Addr { return e.ln.Addr() }
 
 // Accept waits for a connection that may be served.
 func (e *entrance) Accept() (net.Conn, error) {
-	if e.open() {
-		for {
-			conn, err := e.ln.Accept()
-			if err != nil {
-				return nil, err
-			}
-			if conn = e.b.letIn(conn); conn != nil {
-				return conn, nil
-			}
+	for e.open() {
+		conn, err := e.ln.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if conn = e.b.letIn(conn); conn != nil && !e.lanes.adopt(conn) {
+			return conn, nil
 		}
 	}
 	select {

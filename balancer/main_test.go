@@ -8,6 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The suite is to pass both ways.
+	withoutLanes = os.Getenv("HALLEY_TEST_LANES") == "off"
 	status := m.Run()
 	closeTestClient()
 	if status == 0 {

@@ -79,6 +79,7 @@ var errAtLimit = errors.New("the comet is at a limit of its own")
 // wait waits in the queue of a comet. Polls do not outlast their clients, and end with
 // the balancer; what else queues then has the balancer's time to end.
 func (b *Balancer) wait(rq *exchange, c *comet, t *turn) (slot, queueEnd) {
+	rq.out.turn.Pass()
 	timer := time.NewTimer(rq.conf.Limits.QueueTime)
 	defer timer.Stop()
 	var gone, stopping <-chan struct{}

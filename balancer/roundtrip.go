@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/halleycomet/halley/internal/park"
 )
 
 // stage is how far a request to a comet came before it failed. What may be done
@@ -122,6 +124,8 @@ type outgoing struct {
 	held bool
 	// from is for whom it is, where comets are told by the connection itself.
 	from origin
+	// turn is over when the request waits; nil when it has none.
+	turn *park.Turn
 	// vigil watches the client meanwhile; nil when it need not be watched.
 	vigil *vigil
 }
@@ -131,6 +135,7 @@ type outgoing struct {
 // Once the wire is where it can be woken, may is asked whether there is still a point
 // in waiting.
 func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, may func() *failure) (*wire, *failure) {
+	out.turn.Pass()
 	w, fail := c.up.get(out.from, fresh, dialTimeout)
 	if fail != nil {
 		return nil, fail

@@ -28,10 +28,14 @@ func quiet(raw syscall.RawConn) bool {
 // bytesAcked is how many bytes the other side has acknowledged since the
 // connection was made (tcpi_bytes_acked, since Linux 4.2); it outlives a reset.
 func bytesAcked(raw syscall.RawConn) (n uint64, known bool) {
-	err := raw.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			n, known = info.Bytes_acked, true
-		}
-	})
+	err := raw.Control(func(fd uintptr) { n, known = bytesAckedFd(fd) })
 	return n, known && err == nil
+}
+
+func bytesAckedFd(fd uintptr) (n uint64, known bool) {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, false
+	}
+	return info.Bytes_acked, true
 }

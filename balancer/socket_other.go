@@ -10,3 +10,5 @@ func quiet(syscall.RawConn) bool { return true }
 
 // bytesAcked is not known here.
 func bytesAcked(syscall.RawConn) (n uint64, known bool) { return 0, false }
+
+func bytesAckedFd(uintptr) (n uint64, known bool) { return 0, false }

@@ -72,7 +72,7 @@ func startAt(t *testing.T, b *Balancer, secure bool) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { b.Run(ctx) })
-	wg.Go(func() { b.ServeListeners(ctx, b.Handler, Listener{Listener: ln, TLS: secure}) })
+	wg.Go(func() { b.ServeListeners(ctx, nil, Listener{Listener: ln, TLS: secure}) })
 	r := &running{Balancer: b, t: t, addr: ln.Addr().String(), url: "http://" + ln.Addr().String()}
 	r.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
 	t.Cleanup(r.stop)

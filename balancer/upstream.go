@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -26,6 +28,10 @@ type upstream struct {
 	// certName is that of the comet's certificate; empty when it does not speak TLS.
 	certName string
 
+	// Safe for any goroutine.
+	seen atomic.Pointer[seen] // the address that addr stands for; nil: not known
+	kept atomic.Int32         // idle connections of the lanes
+
 	mu sync.Mutex
 	// Guarded by mu.
 	idle    []*wire             // the longest idle first
@@ -40,6 +46,9 @@ func newUpstream(addr string, live *live) *upstream {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		return live.connector.open(ctx, u.addr, u.certName, from)
+	}
+	if to, err := netip.ParseAddrPort(addr); err == nil {
+		u.seen.Store(&seen{addr: to})
 	}
 	return u
 }
@@ -69,6 +78,7 @@ type wire struct {
 	broke  error   // because the client broke off
 	upload *upload // passes the body of the present request on; nil when there is none, or it ended
 	held   bool    // it carries a poll that the comet may hold
+	ahead  []byte  // what the lane has read of an answer, and nobody else yet
 	first  *chunk  // the beginning of an answer, and how much of it was taken
 	taken  int
 
@@ -114,6 +124,11 @@ func (u *upstream) get(from origin, fresh bool, timeout time.Duration) (*wire, *
 		u.mu.Unlock()
 		return nil, &failure{stage: dialStage(err), err: err}
 	}
+	if s := u.seen.Load(); s == nil || !s.at.IsZero() {
+		if a, ok := o.conn.RemoteAddr().(*net.TCPAddr); ok {
+			u.seen.Store(&seen{a.AddrPort(), time.Now()})
+		}
+	}
 	return &wire{
 		up: u, from: from, sent: o.sent, conn: o.conn, src: newSource(o.conn), sock: o.sock, ferry: o.ferry, acked0: o.acked, ackKnown: o.known,
 	}, nil
@@ -141,12 +156,12 @@ func (u *upstream) takeIdle(from origin) *wire {
 
 // put gives back a connection whose answer was read to its end.
 func (u *upstream) put(w *wire) {
-	if w.first != nil || w.ended || w.src.over || w.conn.SetDeadline(time.Time{}) != nil {
+	if w.first != nil || len(w.ahead) > 0 || w.ended || w.src.over || w.conn.SetDeadline(time.Time{}) != nil {
 		w.close() // bytes beyond the answer, or already closed
 		return
 	}
 	u.mu.Lock()
-	keep := !u.closed && !w.gone && len(u.idle) < u.limits().MaxIdle
+	keep := !u.closed && !w.gone && len(u.idle)+int(u.kept.Load()) < u.limits().MaxIdle
 	var old *wire
 	if !keep && !u.closed && !w.gone && w.from != (origin{}) && len(u.idle) > 0 {
 		// What nobody else can use may be used by nobody again: the newest has the best
@@ -165,6 +180,31 @@ func (u *upstream) put(w *wire) {
 	if old != nil {
 		old.close()
 	}
+}
+
+// keep counts another idle connection of a lane, if there may be one.
+func (u *upstream) keep(most int) bool {
+	if int(u.kept.Add(1)) > most {
+		u.kept.Add(-1)
+		return false
+	}
+	return true
+}
+
+// entered and left count a connection of a lane. crowded means that idle ones have to
+// make room for it.
+func (u *upstream) entered() (crowded bool) {
+	most := u.limits().Comet.MaxConns
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.open++
+	return most > 0 && u.open > most
+}
+
+func (u *upstream) left() {
+	u.mu.Lock()
+	u.open--
+	u.mu.Unlock()
 }
 
 // close ends the connection and the upload on it; more than once is harmless.
@@ -295,6 +335,11 @@ func (u *upstream) conns() int {
 
 // Read reads the answer, beginning with what await has read already.
 func (w *wire) Read(p []byte) (int, error) {
+	if len(w.ahead) > 0 {
+		n := copy(p, w.ahead)
+		w.ahead = w.ahead[n:]
+		return n, nil
+	}
 	if w.first == nil {
 		n, err := w.conn.Read(p)
 		w.ended = errors.Is(err, io.EOF)

@@ -150,7 +150,7 @@ func (n *process) run(ctx context.Context) error {
 	add("comets", n.balancer.Run)
 	add("reload", n.reloader.run)
 	add("listen", func(ctx context.Context) error {
-		return n.balancer.ServeListeners(ctx, n.balancer.Handler, n.entrances()...)
+		return n.balancer.ServeListeners(ctx, nil, n.entrances()...)
 	})
 	if n.admin != nil {
 		add("admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) })

@@ -20,26 +20,6 @@ func start(p []byte) unsafe.Pointer {
 	return unsafe.Pointer(&p[0])
 }
 
-func rawRead(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(start(p)), uintptr(len(p)))
-		if errno != syscall.EINTR {
-			return int(n), errno
-		}
-	}
-}
-
-// rawSend causes no SIGPIPE.
-func rawSend(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(start(p)), uintptr(len(p)),
-			syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
-		if errno != syscall.EINTR {
-			return int(n), errno
-		}
-	}
-}
-
 // rawPeek is EAGAIN when there is nothing to read.
 func rawPeek(fd int) syscall.Errno {
 	var one [1]byte
@@ -55,7 +35,8 @@ func rawPeek(fd int) syscall.Errno {
 // rawWake adds to an eventfd.
 func rawWake(fd int) {
 	one := [8]byte{1}
-	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(start(one[:])), uintptr(len(one)))
+	// It fails only when it has been called 2^64 times and nobody has looked.
+	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(start(one[:])), uintptr(len(one)))
 }
 
 // epollNow takes what has happened and does not wait.

@@ -1,0 +1,400 @@
+package balancer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/halleycomet/halley/internal/park"
+)
+
+// lanePool is the connections of one lane to one comet. Idle ones are used newest
+// first, like those of upstream.
+type lanePool struct {
+	lane  *lane
+	up    *upstream
+	idle  []*laneWire
+	first *laneWire // of all
+	gone  bool      // nothing is kept any more
+}
+
+func (l *lane) pool(u *upstream) *lanePool {
+	p := l.pools[u]
+	if p == nil {
+		p = &lanePool{lane: l, up: u}
+		l.pools[u] = p
+	}
+	return p
+}
+
+// wireState is what is going on on a connection to a comet.
+type wireState uint8
+
+const (
+	// wireIdle: it is in the pool.
+	wireIdle wireState = iota
+	// wireDials: it is not there yet.
+	wireDials
+	// wireSends: a request, of which not all could be written.
+	wireSends
+	// wireWaits: for the answer.
+	wireWaits
+	// wireAnswers: a part of the answer has come.
+	wireAnswers
+)
+
+// laneWire is a connection to a comet in a lane.
+type laneWire struct {
+	sock       park.Sock
+	pool       *lanePool
+	client     *laneClient // nil: idle
+	prev, next *laneWire   // in the pool
+
+	state    wireState
+	cut      bool // the request could not be written to its end
+	reused   bool
+	ackKnown bool
+	// As in wire.
+	sent, before, acked0 uint64
+	idleSince            time.Time
+	wait                 time.Duration // for the answer
+	// buf is what is left of the request to be written, or what has come of the answer.
+	buf []byte
+}
+
+// send sends the request that is in the lane's buffer.
+func (l *lane) send(c *laneClient, rq *exchange) {
+	p := l.pool(c.comet.up)
+	w := p.take()
+	if w != nil {
+		w.reused = true
+		c.wire, w.client, w.wait = w, c, rq.out.wait
+		w.before, w.cut = w.sent, false
+		w.write(l.out)
+		return
+	}
+	w = &laneWire{pool: p, client: c, wait: rq.out.wait, state: wireDials}
+	addr, _ := p.up.literal()
+	if err := l.loop.Dial(&w.sock, addr, w); err != nil {
+		w.client = nil
+		c.failed(&failure{stage: dialStage(err), err: err})
+		return
+	}
+	c.wire = w
+	if p.up.entered() {
+		l.lanes.makeRoom(p.up)
+	}
+	if p.first != nil {
+		p.first.prev, w.next = w, p.first
+	}
+	p.first = w
+	w.buf = clone(l.out)
+	l.loop.Timeouts(rq.conf.Limits.DialTimeout).Set(&w.sock)
+}
+
+// take is the newest idle connection that is still good; nil when there is none. Its
+// end is an event, which may not have been looked at yet.
+func (p *lanePool) take() *laneWire {
+	for n := len(p.idle); n > 0; n = len(p.idle) {
+		w := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.up.kept.Add(-1)
+		w.sock.ClearTimeout()
+		if p.lane.since(w.idleSince) < moment || w.sock.Quiet() {
+			return w
+		}
+		w.close()
+	}
+	return nil
+}
+
+// put gives back a connection whose answer has come.
+func (p *lanePool) put(w *laneWire) {
+	limits := p.up.limits()
+	w.client, w.state = nil, wireIdle
+	if p.gone || !p.up.keep(limits.MaxIdle) {
+		w.close()
+		return
+	}
+	w.idleSince = p.lane.loop.Now()
+	p.idle = append(p.idle, w)
+	p.lane.loop.Timeouts(limits.MaxIdleTime).Set(&w.sock)
+}
+
+func (p *lanePool) closeIdle() {
+	for _, w := range p.idle {
+		p.up.kept.Add(-1)
+		w.close()
+	}
+	clear(p.idle)
+	p.idle = p.idle[:0]
+}
+
+// fail ends the waiting for answers, if none of them has come; with held, of polls
+// alone.
+func (p *lanePool) fail(why stage, held bool) {
+	for w := p.first; w != nil; {
+		next := w.next
+		if c := w.client; c != nil && w.state != wireAnswers && (!held || c.kind == recordPoll) {
+			w.failed(why, errWoken)
+		}
+		w = next
+	}
+}
+
+// close ends the connection. It is in no list of idle ones any more.
+func (w *laneWire) close() {
+	if !w.sock.Open() {
+		return
+	}
+	w.sock.Close()
+	w.unlink()
+	w.pool.up.left()
+}
+
+func (w *laneWire) unlink() {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else if w.pool.first == w {
+		w.pool.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next = nil, nil
+	w.buf = nil
+}
+
+// Ready is called by the loop.
+func (w *laneWire) Ready(_ *park.Sock, e park.Events) {
+	switch {
+	case e&park.Ended != 0:
+		if c := w.client; c != nil {
+			c.abandon()
+		}
+		w.close()
+	case e&park.Expired != 0:
+		w.expired()
+	case w.state == wireIdle:
+		if e&(park.Readable|park.Hangup) != 0 && !w.sock.Quiet() {
+			w.discard()
+		}
+	case w.state == wireDials:
+		w.dialled(e)
+	default:
+		if w.state == wireSends && e&park.Writable != 0 {
+			w.write(w.buf)
+		}
+		if w.client != nil && e&(park.Readable|park.Hangup) != 0 {
+			w.read()
+		}
+	}
+}
+
+// discard closes an idle connection.
+func (w *laneWire) discard() {
+	p := w.pool
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if p.idle[i] == w {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			p.up.kept.Add(-1)
+			break
+		}
+	}
+	w.close()
+}
+
+func (w *laneWire) expired() {
+	switch {
+	case w.state == wireIdle:
+		w.discard()
+	case w.state == wireDials:
+		w.failed(stageDialTimeout, errDialTimeout)
+	case w.state == wireAnswers:
+		w.failed(stageAnswering, errSlowAnswer)
+	case w.cut:
+		w.failed(stageSent, errSlowAnswer)
+	default:
+		w.failed(stageTimeout, fmt.Errorf("no answer within %v", w.wait))
+	}
+}
+
+var (
+	errDialTimeout = errors.New("dial: no answer in time")
+	errSlowAnswer  = errors.New("the answer did not come in time")
+)
+
+func (w *laneWire) dialled(e park.Events) {
+	if err := w.sock.Err(); err != nil {
+		w.failed(dialStage(err), fmt.Errorf("dial %s: %w", w.pool.up.addr, err))
+		return
+	}
+	if e&(park.Writable|park.Hangup) == 0 {
+		return
+	}
+	_ = w.sock.Control(func(fd uintptr) { w.acked0, w.ackKnown = bytesAckedFd(fd) })
+	w.write(w.buf)
+}
+
+// write writes the request, or the rest of it.
+func (w *laneWire) write(p []byte) {
+	n, err := w.sock.Write(p)
+	w.sent += uint64(n)
+	loop := w.pool.lane.loop
+	switch {
+	case err == nil:
+		w.buf, w.state = nil, wireWaits
+		loop.Timeouts(w.wait).Set(&w.sock)
+	case errors.Is(err, park.ErrAgain):
+		if w.state == wireSends {
+			w.buf = w.buf[n:]
+		} else {
+			w.buf, w.state = clone(p[n:]), wireSends
+		}
+		loop.Timeouts(w.wait).Set(&w.sock)
+	case w.sent == w.before:
+		w.failed(stageUnsent, fmt.Errorf("write request: %w", err))
+	default:
+		// It may have answered before it had read everything.
+		w.buf, w.state, w.cut = nil, wireWaits, true
+		loop.Timeouts(min(w.wait, impatient)).Set(&w.sock)
+		w.read()
+	}
+}
+
+// read reads the answer.
+func (w *laneWire) read() {
+	l := w.pool.lane
+	p := l.loop.Scratch()
+	before := 0
+	if w.state == wireAnswers {
+		before = copy(p, w.buf)
+	}
+	n, err := w.sock.Read(p[before:])
+	switch {
+	case errors.Is(err, park.ErrAgain):
+		return
+	case err != nil && before > 0:
+		w.failed(stageAnswering, fmt.Errorf("read answer: %w", err))
+		return
+	case errors.Is(err, io.EOF) && w.unacked():
+		w.failed(stageUnsent, errors.New("connection was closed before the request arrived"))
+		return
+	case err != nil:
+		w.failed(stageSent, fmt.Errorf("await answer: %w", err))
+		return
+	}
+	data := p[:before+n]
+	a, verdict := readAnswer(data)
+	switch {
+	case verdict == answerPartial && len(data) < maxAnswerHead, verdict == answerPlain && len(data) < a.head+a.body:
+		if w.state != wireAnswers {
+			w.state = wireAnswers
+			l.loop.Timeouts(w.pool.up.limits().UpstreamTimeout).Set(&w.sock)
+		}
+		w.buf = append(make([]byte, 0, max(len(data), a.head+a.body)), data...)
+		return
+	case verdict != answerPlain, w.state == wireSends:
+		w.handOver(data)
+		return
+	}
+	c := w.client
+	whole := len(data) == a.head+a.body
+	data = data[:a.head+a.body]
+	w.buf = nil
+	w.sock.ClearTimeout()
+	if w.cut || !whole || a.close {
+		w.client = nil
+		w.close()
+	} else {
+		w.pool.put(w)
+	}
+	if a.edit {
+		l.out = a.appendTo(l.out[:0], data)
+		data = l.out
+	}
+	c.answered(a.status, data, a.body)
+}
+
+// unacked is that of wire.
+func (w *laneWire) unacked() bool {
+	if !w.ackKnown {
+		return false
+	}
+	var acked uint64
+	var known bool
+	_ = w.sock.Control(func(fd uintptr) { acked, known = bytesAckedFd(fd) })
+	return known && acked <= w.acked0+w.before
+}
+
+// failed ends the exchange: what follows is for the handler to decide.
+func (w *laneWire) failed(why stage, err error) {
+	c := w.client
+	w.client = nil
+	w.close()
+	c.failed(&failure{stage: why, err: err, reused: w.reused})
+}
+
+func (c *laneClient) failed(fail *failure) {
+	c.wire = nil
+	c.leave(exitFailed, c.visit(fail, nil))
+}
+
+// visit is what the handler has to know of a request that was sent.
+func (c *laneClient) visit(fail *failure, w *wire) *excursion {
+	c.count(-1)
+	return &excursion{
+		front: c.request,
+		tried: &tried{
+			decision: decision{comet: c.comet, reason: c.reason, requestCookie: c.cookie},
+			room:     c.room, began: c.began, waited: c.lane.since(c.began), fail: fail, wire: w,
+		},
+	}
+}
+
+// handOver leaves an answer that is not the lane's to the handler.
+func (w *laneWire) handOver(data []byte) {
+	c := w.client
+	w.client, c.wire = nil, nil
+	conn, err := w.sock.Release()
+	w.unlink()
+	if err != nil {
+		w.pool.up.left()
+		c.failed(&failure{stage: stageAnswering, err: err, reused: w.reused})
+		return
+	}
+	src := newSource(conn)
+	c.leave(exitAnswer, c.visit(nil, &wire{
+		up: w.pool.up, conn: conn, src: src, sock: src.raw, reused: w.reused, held: c.kind == recordPoll,
+		sent: w.sent, before: w.before, acked0: w.acked0, ackKnown: w.ackKnown, cut: w.cut, ahead: clone(data),
+	}))
+}
+
+// plain tells whether the comet is reached by the lane: over plain TCP, at an address
+// that needs no name to be looked up.
+func (u *upstream) plain() bool {
+	_, ok := u.literal()
+	return ok && u.certName == "" && u.live.conf().CometProxyProtocol == ProxyOff
+}
+
+// nameTime is for how long the address behind a name is taken for known.
+const nameTime = 30 * time.Second
+
+// seen is the address that was found behind a name.
+type seen struct {
+	addr netip.AddrPort
+	at   time.Time
+}
+
+// literal is the address, if it is known: it is one, or the name has been dialled
+// lately.
+func (u *upstream) literal() (netip.AddrPort, bool) {
+	s := u.seen.Load()
+	if s == nil || !s.at.IsZero() && time.Since(s.at) > nameTime {
+		return netip.AddrPort{}, false
+	}
+	return s.addr, true
+}
