@@ -28,6 +28,8 @@ const (
 	ReasonQueueFull Reason = "queue_full"
 	// ReasonStopping: the balancer stops, and let go of a poll that the comet held.
 	ReasonStopping Reason = "stopping"
+	// ReasonDrained: the comet drains, and the client is sent elsewhere.
+	ReasonDrained Reason = "drained"
 	// ReasonPreflight: a CORS preflight with no comet to ask.
 	ReasonPreflight Reason = "preflight"
 )

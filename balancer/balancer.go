@@ -26,6 +26,7 @@ type Balancer struct {
 	tunnels  *tunnelSet // all of them
 	clients  *clients
 	entries  *entryMetrics
+	drains   *drains          // comets that begin to drain
 	greeted  *greeted         // those that have not come in yet
 	certs    *certs           // nil: no TLS is spoken
 	tlsFiles []*tlsfiles.File // that are read again
@@ -51,11 +52,12 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		live: live, log: live.conf().Log, metrics: newMetrics(), entries: newEntryMetrics(),
-		admission: newAdmission(time.Now), door: newDoor(), tunnels: newTunnelSet(), clients: newClients(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
+		admission: newAdmission(time.Now), door: newDoor(), tunnels: newTunnelSet(), clients: newClients(), drains: newDrains(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(live, members, b.metrics, b.cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
+	b.fleet.onDrain = b.drains.begin
 	if b.certs, err = newCerts(&live.conf().TLS); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
@@ -119,6 +121,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var tidy sync.WaitGroup
 	tidy.Go(func() { b.tidy(ctx) })
+	tidy.Go(func() { b.runDrains(ctx) })
 	tidy.Go(func() { b.rereadFiles(ctx) })
 	err := b.fleet.run(ctx)
 	cancel()

@@ -39,6 +39,7 @@ type comet struct {
 	share    atomic.Uint32         // its weight
 	tier     atomic.Uint32         // it is a backup of the comets of lower tiers
 	fresh    atomic.Int64          // when it last became healthy while others were at work, in Unix nanoseconds; 0 never
+	drain    atomic.Pointer[drain] // that moves its clients; nil while none does
 	heir     atomic.Pointer[comet] // who took over its connections, at the same address
 	wake     chan struct{}         // buffer 1: check now
 	spared   atomic.Bool           // it would be left out, if it were not one of too many
@@ -246,6 +247,18 @@ type CometStatus struct {
 	Reason string    `json:"reason"`
 	// Load is the estimated number of its sessions.
 	Load int64 `json:"load"`
+	// Held is how many polls of this balancer's wait for its answer, Tunnels how many
+	// WebSockets there are to it, Connections how many connections in all.
+	Held        int64 `json:"held"`
+	Tunnels     int   `json:"tunnels"`
+	Connections int   `json:"connections"`
+	// Queue is how many requests wait for room at it (see Limits.CometMaxQueue).
+	Queue int64 `json:"queue"`
+	// Unknown is how many polls it has answered with a 402.
+	Unknown int64 `json:"unknownSessions"`
+	// Drain is how far this balancer has come with moving its clients; nil while it does
+	// not, and of a comet that moves them itself.
+	Drain *DrainStatus `json:"drain,omitempty"`
 	// Gossips tells a comet of ours from one that is only listed.
 	Gossips bool `json:"gossips"`
 	// Weight is how many new clients it gets in proportion to others, and Backup that

@@ -150,6 +150,16 @@ type Config struct {
 	// over the time that the others need. Default 500.
 	HandshakeRate int
 
+	// DrainTime is how long the clients of a comet that drains have to be moved to
+	// others. Polls that are held when it begins return by themselves meanwhile, so it
+	// should be above the comets' timeout. Shortly before its end those that are still
+	// held are broken off. Default 60 s.
+	DrainTime time.Duration
+
+	// DrainRate is how many clients a second are moved from a comet that drains; more,
+	// if that is what it takes to be done in DrainTime. Default 0: HandshakeRate.
+	DrainRate int
+
 	// StopTime is how long requests under way have to end when the balancer stops.
 	// Its WebSockets are closed spread over it, so that their clients do not come back
 	// all at once. Default 5 s.
@@ -183,6 +193,7 @@ func DefaultConfig() Config {
 		Rise:            1,
 		Outliers:        DefaultOutliers(),
 		HandshakeRate:   500,
+		DrainTime:       time.Minute,
 		StopTime:        5 * time.Second,
 		TLS:             defaultTLS(),
 		Admission:       DefaultAdmission(),
@@ -260,11 +271,15 @@ func (c *Config) Validate() error {
 		{"check-interval", c.CheckInterval},
 		{"recheck-interval", c.RecheckInterval},
 		{"check-timeout", c.CheckTimeout},
+		{"drain-time", c.DrainTime},
 		{"stop-time", c.StopTime},
 	} {
 		if d.value <= 0 {
 			bad(d.setting, "%v is not above zero", d.value)
 		}
+	}
+	if c.DrainRate < 0 {
+		bad("drain-rate", "%d is below zero", c.DrainRate)
 	}
 	for _, n := range []struct {
 		setting string

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // class is the class of an answer's status.
@@ -34,6 +35,20 @@ func classOf(status int) class {
 	return classNone
 }
 
+// movedWay is how a client was moved from a comet that drains.
+type movedWay uint8
+
+const (
+	movedByPoll   movedWay = iota // its connect was told
+	movedByTunnel                 // its WebSocket was closed
+	movedByForce                  // of the first, those who may miss something that waited
+
+	movedWays = int(movedByForce) + 1
+)
+
+// String is the metric label.
+func (w movedWay) String() string { return [movedWays]string{"poll", "tunnel", "forced"}[w] }
+
 // how is by what requests are counted, beside the comet.
 type how struct {
 	reason Reason
@@ -49,6 +64,7 @@ type cometCounts struct {
 	times   [recordKinds]prometheus.Observer
 	unknown prometheus.Counter
 	cut     prometheus.Counter
+	moved   [movedWays]prometheus.Counter
 
 	// Safe for any goroutine. The map is never changed, but replaced by a larger one.
 	requests atomic.Pointer[map[how]prometheus.Counter]
@@ -60,6 +76,9 @@ type cometCounts struct {
 
 func newCometCounts(m *metrics, name string) *cometCounts {
 	c := &cometCounts{name: name, metrics: m, unknown: m.unknown.WithLabelValues(name), cut: m.cut.WithLabelValues(name)}
+	for w := range c.moved {
+		c.moved[w] = m.moved.WithLabelValues(name, movedWay(w).String())
+	}
 	for k := range c.times {
 		switch kind := recordKind(k); kind {
 		case recordPoll:
@@ -97,6 +116,15 @@ func (c *cometCounts) request(h how) prometheus.Counter {
 	return n
 }
 
+// unknownSessions is how many polls the comet did not know the session of.
+func (c *cometCounts) unknownSessions() int64 {
+	var m dto.Metric
+	if err := c.unknown.Write(&m); err != nil {
+		return 0
+	}
+	return int64(m.GetCounter().GetValue())
+}
+
 // forget sees to it that nothing more appears under the name.
 func (c *cometCounts) forget() {
 	c.mu.Lock()
@@ -108,7 +136,14 @@ func (c *cometCounts) forget() {
 // that of its comet; answered, refused, or hung up on.
 func (m *metrics) count(r *record) {
 	if r.kind == recordTunnel {
-		r.comet.living().counts.times[recordTunnel].Observe(r.ended.Sub(r.began).Seconds())
+		c := r.comet.living()
+		c.counts.times[recordTunnel].Observe(r.ended.Sub(r.began).Seconds())
+		if r.end == endDraining {
+			c.counts.moved[movedByTunnel].Inc()
+			if dr := c.drain.Load(); dr != nil {
+				dr.tunnels.Add(1)
+			}
+		}
 		return
 	}
 	switch r.by {

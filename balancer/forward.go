@@ -15,6 +15,8 @@ type exchange struct {
 	request
 	ctx       *fasthttp.RequestCtx // until its answer is written
 	rec       record
+	farewell  *farewell        // moves its client to another comet; nil as a rule
+	stranger  bool             // the comet that is left does not know its session
 	conf      *inForce         // the configuration, from its beginning to its end
 	messages  []bayeux.Message // nil when there are none to be answered one by one
 	callback  string           // of JSONP; empty for JSON
@@ -73,6 +75,8 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 			return &outcome{hangUp: true, gone: fail.stage == stageGone}
 		case later:
 			return &outcome{why: laterReason(fail.stage), reply: tryLater(b.retryInterval())}
+		case moved:
+			return b.pushOut(d.comet)
 		case moveOn:
 			return &outcome{why: ReasonStopping, reply: goOn(b.releaseInterval())}
 		case aside:
@@ -129,6 +133,7 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		room.leave()
 	}
 	out := &rq.out
+	b.takeTurn(rq, c)
 	out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
 	may := func() *failure {
 		switch {
@@ -198,6 +203,11 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			return v, fail
 		}
 		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
+		if fail.stage == stageTurn {
+			b.takeTurn(rq, c)
+			out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
+			continue
+		}
 		if dialFailed {
 			out.vigil.begin()
 			<-time.After(redialPause) // a host that is out of reach may be said to be so at once

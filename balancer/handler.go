@@ -201,6 +201,9 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 // passAnswer passes the answer to a request on, with the cookie that was decided.
 func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 	return func(w *wire, d decision, end func()) *failure {
+		if rq.farewell != nil || d.reason == ReasonDraining {
+			return b.passWhole(rq, w, d, end) // a session that goes on, and sets no cookie
+		}
 		fail := relay(ctx, w, getReader(w), &rq.conf.Limits, &rq.rec, b.answered(rq, d, end),
 			func(answer []byte) bool { return b.denied(rq, d, answer) })
 		if fail == nil && d.setCookie != "" {

@@ -21,6 +21,8 @@ type headFrom struct {
 	peer    netip.Addr // who is connected, which need not be the client
 	trusted bool       // the peer is a proxy whose X-Forwarded headers are believed
 	upgrade bool       // to WebSocket: those headers are passed on
+	target  []byte     // in the place of the request's own; nil leaves that
+	plain   bool       // the answer is to be read here: it must not be compressed
 	asked   bool       // certificates are asked for: who else names a subject is not believed
 	subject string     // of the client's certificate
 	// body is how the body is framed: its length, bodyChunked or bodyNone.
@@ -36,6 +38,9 @@ const (
 // addr. A requestCookie replaces the browser's.
 func appendHead(dst []byte, f *headFrom, addr, cookieName, requestCookie string) []byte {
 	path, host := target(f.header)
+	if f.target != nil {
+		path = f.target
+	}
 	if len(host) == 0 {
 		host = []byte(addr) // HTTP/1.0 may leave it out, 1.1 may not
 	}
@@ -69,6 +74,10 @@ func appendHead(dst []byte, f *headFrom, addr, cookieName, requestCookie string)
 			proto = value
 		case "X-Forwarded-Host":
 			forwardedHost = value
+		case "Accept-Encoding":
+			if !f.plain && !listed(nominated, name) {
+				dst = appendLine(dst, "Accept-Encoding", value)
+			}
 		default:
 			if !isToken(name) || listed(nominated, name) {
 				continue

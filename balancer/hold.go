@@ -24,6 +24,9 @@ func (b *Balancer) place(rq *exchange) decision {
 		}
 		changed := b.fleet.changed()
 		d := b.fleet.route(&rq.request)
+		if old, ok := b.formerly(rq, d); ok {
+			return old
+		}
 		if d.comet != nil || d.owner != nil && (!rq.out.held || b.fleet.snapshot().takers() > 0) {
 			return d
 		}

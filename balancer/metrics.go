@@ -32,6 +32,9 @@ const (
 	ReasonRehomed Reason = "rehomed"
 	// ReasonOwnerDown: the comet of the session is known and down; the balancer answers.
 	ReasonOwnerDown Reason = "owner_down"
+	// ReasonDraining: by the client's address, to a comet that is being left: its session
+	// is there still.
+	ReasonDraining Reason = "draining"
 	// ReasonNoComet: no comet is healthy.
 	ReasonNoComet Reason = "no_comet"
 	// ReasonNotReady: the balancer does not know its comets yet.
@@ -80,6 +83,10 @@ type metrics struct {
 	transitions, faults, spared *prometheus.CounterVec
 	// lookups counts lookups of names of comets, by name and result (ok, empty, failed).
 	lookups *prometheus.CounterVec
+	// moved counts the clients moved from comets that drain, by comet and how; unparted
+	// the sessions of those that were left to expire.
+	moved    *prometheus.CounterVec
+	unparted prometheus.Counter
 	// checks counts checks, by comet and result (ok, refused, failed).
 	checks *prometheus.CounterVec
 
@@ -133,6 +140,11 @@ func newMetrics() *metrics {
 		lookups:     counters("lookups_total", "Lookups of names of comets.", "name", "result"),
 		tunnels:     gauge("tunnels", "WebSocket tunnels open."),
 		held:        gauge("held", "Requests waiting for the answer of a comet."),
+		moved:       counters("moved_total", "Clients moved from a comet that drains: by their poll, by the end of their WebSocket, and by force.", "comet", "how"),
+		unparted: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "halley", Subsystem: "balancer", Name: "moved_left_total",
+			Help: "Sessions of clients that were moved which could not be ended at their comet, and expire there.",
+		}),
 		hangups: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "halley", Subsystem: "balancer", Name: "hangups_total",
 			Help: "Clients that went away while their request waited.",
@@ -147,6 +159,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 		m.answered, m.reroutes, m.refused, m.closed,
 		m.tunnels, m.held, m.hangups, m.checks, m.queues, m.queued,
 		m.transitions, m.faults, m.spared, m.lookups,
+		m.moved, m.unparted,
 	}
 }
 
@@ -172,6 +185,7 @@ func (m *metrics) forget(comet string) {
 	}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
 		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut, m.checks, m.queues, m.queued, m.transitions, m.faults, m.spared,
+		m.moved,
 	} {
 		v.DeletePartialMatch(prometheus.Labels{"comet": comet})
 	}

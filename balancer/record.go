@@ -177,9 +177,14 @@ func (rq *exchange) received() int64 {
 // answer is an error and an advice, with nothing delivered.
 const maxUnknown = 1 << 10
 
+// isUnknown tells whether a comet says that it does not know the session.
+func isUnknown(answer []byte) bool {
+	return len(answer) <= maxUnknown && bytes.Contains(answer, []byte(`"402::`))
+}
+
 // saw looks at the beginning of an answer to a poll: does it say that the comet does
 // not know the session? That is cheap rather than certain: a message that contains the
 // words counts as well.
 func (r *record) saw(answer []byte) {
-	r.lost = r.kind == recordPoll && len(answer) <= maxUnknown && bytes.Contains(answer, []byte(`"402::`))
+	r.lost = r.kind == recordPoll && isUnknown(answer)
 }

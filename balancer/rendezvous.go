@@ -11,10 +11,15 @@ import (
 // when a weight grows only keys to that comet, when it falls only keys from it; never
 // a key between two others.
 func rendezvous(comets []*comet, key uint64) *comet {
+	return rendezvousBy(comets, key, (*comet).opening)
+}
+
+// rendezvousBy is the same, with another measure of how open comets are.
+func rendezvousBy(comets []*comet, key uint64, opening func(*comet) (rank int, weight uint64)) *comet {
 	var best bid
 	lowest := worstRank
 	for _, c := range comets {
-		rank, weight := c.opening()
+		rank, weight := opening(c)
 		if weight == 0 || rank > lowest {
 			continue
 		}

@@ -31,6 +31,8 @@ const (
 	moveOn
 	// aside: this comet does not want it, or has no room; another takes the handshake.
 	aside
+	// moved: answer that the session has ended, to be begun elsewhere.
+	moved
 	// hangUp: there is nobody left to answer.
 	hangUp
 )
@@ -71,6 +73,13 @@ func afterFailure(s stage, e effect, t trial, redial time.Duration) verdict {
 		}
 	case stageReleased:
 		return moveOn
+	case stageTurn:
+		if e == repeatable {
+			return again
+		}
+		return moved
+	case stageStranger:
+		return elsewhere
 	case stageFull, stageQueueFull, stageQueueLate:
 		return later
 	case stageAside:

@@ -26,6 +26,8 @@ func TestAfterFailure(t *testing.T) {
 		stageReleased:    {moveOn, moveOn, moveOn, moveOn},
 		stageClient:      {hangUp, hangUp, hangUp, hangUp},
 		stageGone:        {hangUp, hangUp, hangUp, hangUp},
+		stageTurn:        {again, moved, again, moved},
+		stageStranger:    {elsewhere, elsewhere, elsewhere, elsewhere},
 	}
 	for s := range stage(stages) {
 		got := [4]verdict{

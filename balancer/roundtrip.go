@@ -52,8 +52,14 @@ const (
 	stageClient
 	// stageGone: the client hung up while its answer was awaited.
 	stageGone
+	// stageTurn: the comet drains, and a poll that it held was broken off at the end of
+	// that time.
+	stageTurn
+	// stageStranger: a comet that drains, to which the request was sent by address, does
+	// not know its session.
+	stageStranger
 
-	stages = int(stageGone) + 1
+	stages = int(stageStranger) + 1
 )
 
 func (s stage) String() string {
@@ -90,6 +96,10 @@ func (s stage) String() string {
 		return "client"
 	case stageGone:
 		return "gone"
+	case stageTurn:
+		return "turn"
+	case stageStranger:
+		return "stranger"
 	}
 	return fmt.Sprintf("stage(%d)", uint8(s))
 }
@@ -210,6 +220,12 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 		w.taken = 0
 	}
 	woken, why := w.up.endWait(w)
+	if woken && why == stageTurn && errors.Is(err, os.ErrDeadlineExceeded) {
+		w.conn.SetReadDeadline(time.Now().Add(w.up.limits().UpstreamTimeout))
+		if w.src.raw != nil && !quiet(w.src.raw) { // it answers at this very moment
+			w.first, err = w.src.next()
+		}
+	}
 	if stop == nil && err == nil {
 		if w.upload != nil {
 			w.upload.answered()

@@ -285,6 +285,17 @@ func (u *upstream) release() {
 	u.mu.Unlock()
 }
 
+// letGo has the polls that are held sent again, to be answered at once.
+func (u *upstream) letGo() {
+	u.mu.Lock()
+	for w := range u.waiting {
+		if w.held {
+			w.wake(stageTurn)
+		}
+	}
+	u.mu.Unlock()
+}
+
 // close makes the pool keep no connection any more: those in use are closed when
 // they are done.
 func (u *upstream) close() {

@@ -3,6 +3,8 @@
 //	balancer [serve]  --listen ADDR ...   the balancer; see balancer serve --help for its settings
 //	balancer demo                         a balancer and comets in one process, with a page to try them
 //	balancer status                       a table of the comets as a running balancer sees them
+//	balancer drain COMET                  has a running balancer move a comet's clients to others
+//	balancer undrain COMET                takes that back
 //	balancer config --check FILE          tells every mistake in a configuration
 //	balancer config --example             a configuration with every setting
 //
@@ -41,6 +43,8 @@ func program() *cli.Program {
 			serveCommand(),
 			demoCommand(),
 			statusCommand(),
+			drainCommand(),
+			undrainCommand(),
 		},
 	}
 }

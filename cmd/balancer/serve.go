@@ -99,7 +99,8 @@ func (n *process) makeParts(call cli.Call, hangs chan os.Signal) (err error) {
 	if n.listeners.Admin != nil {
 		n.admin = admin.New(admin.Config{
 			Token: n.set.AdminToken, Ready: n.ready, Metrics: n.metrics(), LogLevel: &n.level,
-			JSON: map[string]func() any{"/comets": func() any { return n.balancer.Comets() }},
+			JSON:    map[string]func() any{"/comets": func() any { return n.balancer.Comets() }},
+			Actions: drainActions(n.balancer),
 		})
 	}
 	return nil

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,31 +12,25 @@ import (
 	"github.com/halleycomet/halley/internal/cli"
 )
 
-// statusPatience bounds the question to a balancer's admin.
-const statusPatience = 5 * time.Second
-
 func statusCommand() cli.Command {
 	return cli.Command{
 		Name:  "status",
 		Brief: "Prints a table of the comets as a running balancer sees them.",
 		Declare: func(s *cli.Settings) cli.Action {
-			var addr, token string
-			s.String(&addr, "admin", "ADDR", "The balancer's --admin address.")
-			s.Secret(&token, "admin-token", "The token of that admin, where it wants one.")
+			asJSON := false
+			admin := declareAdmin(s)
+			s.Bool(&asJSON, "json", "Print JSON instead of a table.")
 			return cli.Action{
-				Check: func() error {
-					r := cli.NewReport(s)
-					if addr == "" {
-						r.Needed("admin", "the address that the balancer was given under this name")
-					} else {
-						r.Addr("admin", addr)
-					}
-					return r.Err()
-				},
+				Check: func() error { return admin.check(s) },
 				Run: func(ctx context.Context, call cli.Call) error {
-					comets, err := askStatus(ctx, addr, token)
+					comets, err := admin.comets(ctx)
 					if err != nil {
 						return err
+					}
+					if asJSON {
+						out := json.NewEncoder(call.Stdout)
+						out.SetIndent("", "  ")
+						return out.Encode(comets)
 					}
 					return printStatus(call.Stdout, comets, time.Now())
 				},
@@ -48,44 +39,27 @@ func statusCommand() cli.Command {
 	}
 }
 
-func askStatus(ctx context.Context, addr, token string) ([]balancer.CometStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/comets", nil)
-	if err != nil {
-		return nil, err
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusUnauthorized {
-		return nil, errors.New(addr + " wants another token: set HALLEY_ADMIN_TOKEN or HALLEY_ADMIN_TOKEN_FILE to that of the balancer")
-	}
-	if resp.StatusCode != http.StatusOK {
-		said, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
-		return nil, fmt.Errorf("%s: HTTP status %d (%s): is --admin that of a balancer?", req.URL, resp.StatusCode, strings.TrimSpace(string(said)))
-	}
-	var comets []balancer.CometStatus
-	if err := json.NewDecoder(resp.Body).Decode(&comets); err != nil {
-		return nil, errors.New("the answer is not that of a balancer's admin")
-	}
-	return comets, nil
-}
-
 func printStatus(w io.Writer, comets []balancer.CometStatus, now time.Time) error {
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "COMET\tSTATE\tFOR\tREASON\tLOAD\tURL")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "COMET\tSTATE\tFOR\tREASON\tLOAD\tHELD\tTUNNELS\tCONNS\tQUEUE\t402\tDRAIN\tURL")
 	for _, c := range comets {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n",
-			c.Name, c.State, now.Sub(c.Since).Round(time.Second), c.Reason, c.Load, c.URL)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
+			c.Name, c.State, now.Sub(c.Since).Round(time.Second), c.Reason, c.Load,
+			c.Held, c.Tunnels, c.Connections, c.Queue, c.Unknown, progress(c.Drain), c.URL)
 	}
 	if len(comets) == 0 {
 		fmt.Fprintln(table, "no comets yet")
 	}
 	return table.Flush()
+}
+
+// progress is how far a drain has come, in a word or two.
+func progress(d *balancer.DrainStatus) string {
+	switch {
+	case d == nil:
+		return "-"
+	case d.Done:
+		return fmt.Sprintf("done, %d moved", d.Polls+d.Tunnels)
+	}
+	return fmt.Sprintf("%d moved", d.Polls+d.Tunnels)
 }

@@ -43,6 +43,10 @@ type Config struct {
 	// Queries are likewise, with the parameters of the URL. An error is told with 400.
 	Queries map[string]func(url.Values) (any, error)
 
+	// Actions are what a POST to a path does. A segment of the path in braces stands for
+	// any text. Requests that a web page of another origin makes are refused.
+	Actions map[string]Action
+
 	// LogLevel is the level of the program's log. Nil: it can be neither seen nor
 	// changed.
 	LogLevel *zap.AtomicLevel
@@ -57,6 +61,7 @@ type Config struct {
 //	PUT /log-level      the same as a body, or level=debug as a form, sets it
 //	GET /debug/pprof/…  the profiles of net/http/pprof, at most 60 s long
 //	GET …               what Config.JSON and Config.Queries name
+//	POST …              what Config.Actions name
 //
 // With a token, all but the first two want it as a bearer; those tell nothing worth
 // one. Unknown paths are told as such without one.
@@ -64,11 +69,16 @@ type Admin struct {
 	cfg  Config
 	open map[string]http.HandlerFunc // for everybody who may come
 	rest map[string]http.HandlerFunc // with the token, where one is set
+
+	origins *http.CrossOriginProtection // of requests that change something
 }
 
 // New builds an admin. It starts nothing.
 func New(cfg Config) *Admin {
-	a := &Admin{cfg: cfg, open: make(map[string]http.HandlerFunc), rest: make(map[string]http.HandlerFunc)}
+	a := &Admin{
+		cfg: cfg, open: make(map[string]http.HandlerFunc), rest: make(map[string]http.HandlerFunc),
+		origins: http.NewCrossOriginProtection(),
+	}
 	a.open["/healthz"] = func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
 	a.open["/readyz"] = a.ready
 	a.rest["/metrics"] = promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP
@@ -127,12 +137,20 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	within(w, writePatience)
 	open, isOpen := a.open[r.URL.Path]
 	rest, isRest := a.rest[r.URL.Path]
+	act := a.action(r)
+	if act != nil {
+		rest, isRest = act, true
+	}
 	switch {
 	case a.cfg.Token == "" && !cli.IsLoopback(r.Host):
 		http.Error(w, "this host name is not served here", http.StatusForbidden)
-	case !allowed(r):
-		w.Header().Set("Allow", methods(r.URL.Path))
-		http.Error(w, "only "+methods(r.URL.Path), http.StatusMethodNotAllowed)
+	case act != nil && r.Method != http.MethodPost, act == nil && !allowed(r):
+		can := methods(r.URL.Path)
+		if act != nil {
+			can = http.MethodPost
+		}
+		w.Header().Set("Allow", can)
+		http.Error(w, "only "+can, http.StatusMethodNotAllowed)
 	case isOpen:
 		open(w, r)
 	case !isRest:
@@ -140,6 +158,8 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !a.authorized(r):
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "the admin token is wanted as a bearer", http.StatusUnauthorized)
+	case a.origins.Check(r) != nil:
+		http.Error(w, "a page of another origin changes nothing here", http.StatusForbidden)
 	default:
 		rest(w, r)
 	}
