@@ -9,9 +9,6 @@ import (
 // as gone: CometD's comets forget a session that sends nothing for 10 s (maxInterval).
 const quietTime = 10 * time.Second
 
-// unlistedTime is how long a comet that the list has lost is kept at most.
-const unlistedTime = time.Minute
-
 // unlisted is what is remembered of a comet that the list has lost.
 type unlisted struct {
 	since time.Time // zero while it is listed
@@ -50,7 +47,7 @@ func (f *fleet) retire(c *comet) {
 	if !slices.Contains(c.drains, causeUnlisted) {
 		return
 	}
-	if c.is(Down) || c.unlisted.over(time.Now(), c.load.busy.Load() > 0, unlistedTime) {
+	if c.is(Down) || c.unlisted.over(time.Now(), c.load.busy.Load() > 0, f.conf().DrainTime+drainGrace) {
 		f.transition(c, eventGone, causeUnlisted)
 	}
 }
