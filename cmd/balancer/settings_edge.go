@@ -9,9 +9,9 @@ import (
 
 // declareTLS binds how clients come in over TLS.
 func declareTLS(s *cli.Settings, t *balancer.TLS) {
-	s.List(&t.CertFiles, "tls-cert", "FILE", "PEM files with the certificates of --tls-listen, the leaf first in each. The name that a client asks for chooses, the first is for all others. They are read again when they change.")
-	s.List(&t.KeyFiles, "tls-key", "FILE", "PEM files with their keys, in the same order.")
-	s.String(&t.ClientCAFile, "tls-client-ca", "FILE", "A PEM file with the authorities that sign the certificates of clients. Empty: none is asked for.")
+	s.Paths(&t.CertFiles, "tls-cert", "PEM files with the certificates of --tls-listen, the leaf first in each. The name that a client asks for chooses, the first is for all others. They are read again when they change.")
+	s.Paths(&t.KeyFiles, "tls-key", "PEM files with their keys, in the same order.")
+	s.Path(&t.ClientCAFile, "tls-client-ca", "A PEM file with the authorities that sign the certificates of clients. Empty: none is asked for.")
 	cli.Enum(s, &t.ClientCert, "tls-client-cert", []balancer.ClientCert{balancer.ClientCertRequest, balancer.ClientCertRequire}, "Whether a client needs a certificate, where there is --tls-client-ca.")
 	s.String(&t.MinVersion, "tls-min-version", "1.2|1.3", "The least version of TLS that is spoken with clients.")
 	s.Duration(&t.HandshakeTimeout, "tls-handshake-timeout", "How long the TLS handshake of a client may take.")
@@ -21,9 +21,9 @@ func declareTLS(s *cli.Settings, t *balancer.TLS) {
 
 // declareCometTLS binds how comets are reached over TLS.
 func declareCometTLS(s *cli.Settings, t *balancer.CometTLS) {
-	s.String(&t.CAFile, "comet-ca", "FILE", "A PEM file with the authorities that sign the certificates of comets whose URL is https. Empty: those of the system.")
-	s.String(&t.CertFile, "comet-cert", "FILE", "A PEM file with the certificate that comets are shown when they ask for one.")
-	s.String(&t.KeyFile, "comet-key", "FILE", "A PEM file with its key.")
+	s.Path(&t.CAFile, "comet-ca", "A PEM file with the authorities that sign the certificates of comets whose URL is https. Empty: those of the system.")
+	s.Path(&t.CertFile, "comet-cert", "A PEM file with the certificate that comets are shown when they ask for one.")
+	s.Path(&t.KeyFile, "comet-key", "A PEM file with its key.")
 	s.String(&t.ServerName, "comet-server-name", "NAME", "The name for which the certificates of comets must be. Empty: the host of the comet's URL.")
 	s.Bool(&t.Insecure, "comet-insecure", "Take every certificate of a comet for good. For trials only.")
 }

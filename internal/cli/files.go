@@ -24,6 +24,7 @@ func (s *Settings) checkFiles() error {
 			}
 			if err := readable(path); err != nil {
 				errs = append(errs, fault(set.label(path, 0), err))
+				set.unread = true // what else would be said of it follows from this
 			}
 		}
 	}
@@ -45,10 +46,7 @@ func readable(path string) error {
 		return err
 	}
 	defer file.Close()
-	switch _, err := file.Read(make([]byte, 1)); {
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%s is empty", path)
-	case err != nil:
+	if _, err := file.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil

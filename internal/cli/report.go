@@ -66,20 +66,26 @@ func (r *Report) Missing(variable string, needed []string) {
 }
 
 // All adds what a Validate has found, one mistake a line, each beginning with the
-// name of a field, which names translates. A setting of which an earlier check has
-// complained is not told of twice.
+// name of a field, which names translates; one that does not is about the same as the
+// one before. A setting of which an earlier check has complained is not told of twice.
 func (r *Report) All(err error, names map[string]string) {
 	if err == nil {
 		return
 	}
 	told := make(map[string]bool)
+	last := ""
 	for line := range strings.Lines(err.Error()) {
 		line = strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "cluster: ")
 		field, what, _ := strings.Cut(line, ": ")
 		setting, ok := names[field]
-		if !ok {
+		switch {
+		case ok:
+		case r.settings.find(field) == nil && last != "":
+			setting, what = last, line
+		default:
 			setting = field
 		}
+		last = setting
 		if !r.told[setting] && !r.settings.unread(setting) {
 			r.errs = append(r.errs, r.fault(setting, errors.New(what)))
 			told[setting] = true

@@ -224,8 +224,8 @@ func (s *Settings) Source(name string) string {
 // Fault says what is wrong with a value that could be read, naming its setting
 // and source; of joined errors, each. A nil err stays nil.
 //
-// A mistake in one entry of a list begins with the entry in quotes, and is told with
-// its line where the list stands in the file.
+// A mistake in one entry of a list has the entry in quotes before anything else in
+// quotes, and is told with its line where the list stands in the file.
 func (s *Settings) Fault(name string, err error) error {
 	return s.faultAt(name, err, func(string, error) int { return 0 })
 }
@@ -246,7 +246,8 @@ func (s *Settings) faultAt(name string, err error, nth func(entry string, err er
 	if set == nil || len(set.items) == 0 {
 		return fault(s.Source(name), err)
 	}
-	quoted, qerr := strconv.QuotedPrefix(err.Error())
+	said := err.Error()
+	quoted, qerr := strconv.QuotedPrefix(said[max(0, strings.IndexByte(said, '"')):])
 	if qerr != nil {
 		return fault(s.Source(name), err)
 	}
