@@ -27,8 +27,8 @@ type Admission struct {
 	// [Config.TrustedProxies]. Default 0, which is no limit.
 	HandshakeRatePrefix int
 
-	// RequestsPerIP is how many requests per second one address may send; twice as many
-	// at once after a pause. What is more is answered at once: in Bayeux with the advice
+	// RequestsPerIP is how many requests per second one address may send (of IPv6, one
+	// network of [Routing.IPPrefix6] bits); twice as many at once after a pause. What is more is answered at once: in Bayeux with the advice
 	// to retry, on other paths with 429 and Retry-After. What was said of addresses
 	// above counts here even more. Default 0, which is no limit.
 	RequestsPerIP int `setting:"requests-per-ip"`
@@ -39,7 +39,7 @@ type Admission struct {
 	// (half of what the process may open, less 100).
 	MaxConns int
 
-	// MaxConnsPerIP bounds the connections of one address; a new one beyond it is closed
+	// MaxConnsPerIP bounds the connections of one address, likewise; a new one beyond it is closed
 	// at once. [Config.TrustedProxies] are not bounded. A browser opens about six, and
 	// one for a WebSocket. Default 0, which is no limit.
 	MaxConnsPerIP int

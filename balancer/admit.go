@@ -85,7 +85,7 @@ func (a *admission) request(conf *Config, ip netip.Addr) (after time.Duration, o
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ips.take(ip, a.now(), time.Second/time.Duration(rate), requestsBurst, 0)
+	return a.ips.take(conf.address(ip), a.now(), time.Second/time.Duration(rate), requestsBurst, 0)
 }
 
 var (
@@ -124,6 +124,15 @@ func (c *Config) network(ip netip.Addr) netip.Prefix {
 	}
 	net, _ := ip.Prefix(bits) // of no address, none
 	return net
+}
+
+// address is what limits per address go by: an IPv4 address, and of IPv6 the network
+// that a single host draws its addresses from.
+func (c *Config) address(ip netip.Addr) netip.Addr {
+	if net, err := ip.Prefix(c.Routing.IPPrefix6); err == nil && ip.Is6() {
+		return net.Addr()
+	}
+	return ip
 }
 
 // admit has a request that begins a session wait for its turn. It is not admitted when

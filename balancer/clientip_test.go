@@ -39,6 +39,34 @@ func TestClientIP(t *testing.T) {
 	}
 }
 
+// FuzzForwardedFor: whatever a client invents, what the trusted proxies wrote to the
+// right of it decides; and it is the same in one header and in several.
+func FuzzForwardedFor(f *testing.F) {
+	for _, s := range []string{"", "1.2.3.4", "10.0.0.1", "unknown", "[::1]:80, ::ffff:10.0.0.9", ",,,", "1.2.3.4:5, fe80::1%eth0", "10.0.0.2, 10.0.0.3\t"} {
+		f.Add(s)
+	}
+	p, err := parseProxies([]string{"10.0.0.0/8", "fd00::/8"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	proxy, stranger := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("192.0.2.1")
+	f.Fuzz(func(t *testing.T, header string) {
+		got := p.client(proxy, lines(header))
+		if !got.IsValid() || got.Zone() != "" || got.Is4In6() {
+			t.Errorf("%q: %v", header, got)
+		}
+		if got := p.client(stranger, lines(header)); got != stranger {
+			t.Errorf("%q of a stranger: %v", header, got)
+		}
+		if got := p.client(proxy, lines(header+", 198.51.100.7, 10.0.0.2")); got.String() != "198.51.100.7" {
+			t.Errorf("%q before what proxies wrote: %v", header, got)
+		}
+		if several := p.client(proxy, lines(strings.Split(header, ",")...)); several != got {
+			t.Errorf("%q: %v in one header, %v in several", header, got, several)
+		}
+	})
+}
+
 func TestParseProxies(t *testing.T) {
 	_, err := parseProxies([]string{"10.0.0.0/8", "10.0.0.0/99", "::1", "proxy.example"})
 	if err == nil || !strings.Contains(err.Error(), "/99") || !strings.Contains(err.Error(), "proxy.example") {

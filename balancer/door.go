@@ -125,6 +125,7 @@ func (b *Balancer) letIn(conn net.Conn) net.Conn {
 	if conf.proxies.trusts(ip) {
 		perIP = 0
 	}
+	ip = conf.address(ip)
 	t, why := b.door.enter(ip, conf.MaxConns, perIP)
 	if why == shutFull && b.makeRoom() {
 		t, why = b.door.enter(ip, conf.MaxConns, perIP)

@@ -194,5 +194,17 @@ func TestRequestsPerIP(t *testing.T) {
 		if _, ok := a.request(&conf, ip); !ok {
 			t.Error("it never may again")
 		}
+		n = 0
+		for i := range 100 { // one host, with a new address for each
+			if _, ok := a.request(&conf, netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i))); ok {
+				n++
+			}
+		}
+		if n != 41 {
+			t.Errorf("%d at once of one network", n)
+		}
+		if _, ok := a.request(&conf, netip.MustParseAddr("2001:db8:0:1::1")); !ok {
+			t.Error("another network pays for it")
+		}
 	})
 }
