@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -88,8 +89,8 @@ func looksWritten(t *testing.T, raw []byte, request string) {
 }
 
 func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
-	return ok && e.Timeout()
+	e := net.Error(nil)
+	return errors.As(err, &e) && e.Timeout()
 }
 
 // fuzzed is a balancer in front of a tap, as a fuzz target has it.

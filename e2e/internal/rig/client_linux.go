@@ -105,7 +105,7 @@ func (c *Client) readAnswers(s *sock, data []byte) (used int, err error) {
 		return 0, err
 	}
 	body := data[size : size+h.length]
-	if !bytes.HasPrefix(h.first, []byte("HTTP/1.1 200 ")) || string(body) != replyBody {
+	if !bytes.HasPrefix(h.first, []byte("HTTP/1.1 200 ")) || string(body) != ReplyBody {
 		return 0, fmt.Errorf("connection %d: answered by %q", s.slot, data)
 	}
 	if len(data) > size+h.length {

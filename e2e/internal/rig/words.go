@@ -23,8 +23,10 @@ func padded(format string, length int) string {
 var (
 	publishBody = padded(`[{"id":"7","channel":"/bench/one","clientId":"`+aClientID+`","data":"%s"}]`, publishLength)
 	connectBody = `[{"id":"8","channel":"/meta/connect","clientId":"` + aClientID + `","connectionType":"long-polling"}]`
-	replyBody   = padded(`[{"id":"7","channel":"/bench/one","clientId":"`+aClientID+`","successful":true,"ext":"%s"}]`, replyLength)
-	reply       = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: %d\r\n\r\n%s", len(replyBody), replyBody)
+
+	// ReplyBody is what the backend answers to a publish, and what a client wants to get.
+	ReplyBody = padded(`[{"id":"7","channel":"/bench/one","clientId":"`+aClientID+`","successful":true,"ext":"%s"}]`, replyLength)
+	reply     = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: %d\r\n\r\n%s", len(ReplyBody), ReplyBody)
 )
 
 // Publish is a request with a publish of 200 bytes, by the browser with this cookie.
