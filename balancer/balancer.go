@@ -236,7 +236,7 @@ func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 func (b *Balancer) Collectors() []prometheus.Collector {
 	all := append(b.metrics.collectors(), b.entries.collectors()...)
 	all = append(all, b.lanes.collectors()...)
-	return append(all, cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, tlsfiles.FilesCollector(b.tlsFiles))
+	return append(all, cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, b.fleet.learnt.gauge(), tlsfiles.FilesCollector(b.tlsFiles))
 }
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics

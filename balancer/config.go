@@ -230,6 +230,9 @@ func (c *Config) Validate() error {
 	default:
 		bad("place", "%q is none of auto, load, ip", c.Place)
 	}
+	if c.Routing.LearnSessions > 0 && !c.Keys.ClientID {
+		bad("learn-sessions", "needs the key client-id")
+	}
 	if c.Keys == (Keys{}) {
 		bad("keys", "no key is on: no client would find its comet again")
 	}

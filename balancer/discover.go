@@ -23,8 +23,12 @@ func (f *fleet) run(ctx context.Context) error {
 	apply := func(v *cluster.View, synced bool) {
 		last = v
 		var found []*comet
+		list, complete := f.finder.list()
 		f.update(func() {
-			found = f.apply(v)
+			found = append(f.apply(v), f.applyList(list)...)
+			if complete && !f.listed {
+				f.listed, f.dirty = true, true
+			}
 			if synced {
 				f.synced, f.dirty = true, true
 			}
@@ -62,8 +66,8 @@ func (f *fleet) run(ctx context.Context) error {
 	}
 }
 
-// apply brings the comets in line with a view of the gossip and the list, and
-// returns those that are new. The caller holds mu.
+// apply brings the comets in line with a view of the gossip, and returns those that
+// are new. The caller holds mu.
 func (f *fleet) apply(v *cluster.View) (found []*comet) {
 	nodes := f.gossiped(v)
 	known := make(map[string]bool, len(nodes))
@@ -104,17 +108,14 @@ func (f *fleet) apply(v *cluster.View) (found []*comet) {
 			f.transition(c, eventGone, causeUnlisted)
 		}
 	}
-	return append(found, f.applyList()...)
+	return found
 }
 
 // applyList adds the comets of the list that are not there under a gossip name, and
 // gives each its weight. Those that the list has lost keep their sessions until they
 // are moved or go down, and get no new ones.
-func (f *fleet) applyList() (found []*comet) {
-	list, complete := f.finder.list()
-	if complete && !f.listed {
-		f.listed, f.dirty = true, true
-	}
+// The caller holds mu.
+func (f *fleet) applyList(list []listedComet) (found []*comet) {
 	at := make(map[string]listedComet, len(list))
 	for _, l := range list {
 		at[l.addr] = l

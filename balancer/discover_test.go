@@ -214,6 +214,7 @@ func TestListedAndGossips(t *testing.T) {
 		if d := b.fleet.route(&request{cookie: sticky.NewCookie(old.nameTag)}); d.comet != a {
 			t.Errorf("cookie of before: %+v", d)
 		}
+		b.refuses("a:80") // the check that follows at once
 		b.fleet.refused(old)
 		b.want("a:80", Down)
 		b.answers("a:80")

@@ -103,8 +103,9 @@
 //
 // # Goroutines
 //
-// [New] starts none. [Balancer.Run] owns one that follows the gossip, one for each
-// comet that checks it, and one that tidies connections up. [Balancer.Serve] owns
+// [New] starts none. [Balancer.Run] owns one that follows the gossip, one that looks
+// at the file of comets, one for each name that is looked up, one for each comet that
+// checks it, and one that tidies connections up. [Balancer.Serve] owns
 // the server's: one for each connection of a client, in which its request waits; one
 // beside it while a body is passed on as it comes, which ends before its request and
 // answer do; one that watches the clients whose requests wait; and one for each
@@ -116,6 +117,7 @@
 //
 // fleet.mu (comets and their states), gate.mu (who queues for a comet; entering and
 // leaving take no lock), evidence.mu (what clients met with), upstream.mu (the connections to one comet),
-// upload.mu (the deadlines of one), tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
+// upload.mu (the deadlines of one), finder.mu (the lists of comets), learnt.mu (the
+// sessions that are learnt), tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
 // causes (waiting broken off, tunnels closed) happens after fleet.mu is free.
 package balancer

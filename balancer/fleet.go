@@ -31,8 +31,11 @@ type fleet struct {
 	members Members      // nil without gossip
 	options routeOptions // draws; the rest is in the configuration
 	finder  *finder
-	check   func(context.Context, *comet) (checkResult, error)
-	onDown  func(*comet) // see newFleet
+	learnt  *learnt
+	// findLearnt is learnt.find, made once.
+	findLearnt func(clientID string) (sticky.Tag, bool)
+	check      func(context.Context, *comet) (checkResult, error)
+	onDown     func(*comet) // see newFleet
 	// onDrain is called, without locks, when a comet that lives begins to drain, and
 	// when one that drains is back from being down. The cause is why it does. It is
 	// set before run, if at all.
@@ -80,6 +83,8 @@ func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fl
 		change:  make(chan struct{}),
 		again:   make(chan struct{}, 1),
 	}
+	f.learnt = newLearnt(f.conf, m)
+	f.findLearnt = f.learnt.find
 	var err error
 	if f.finder, err = newFinder(live, m, f.listChanged); err != nil {
 		return nil, fmt.Errorf("comets-file: %w", err)
@@ -123,6 +128,9 @@ func (f *fleet) changed() <-chan struct{} {
 func (f *fleet) routing() routeOptions {
 	o, cfg := f.options, f.conf()
 	o.place, o.keys, o.slowStart = cfg.Place, cfg.Keys, cfg.Routing.SlowStart
+	if cfg.Routing.LearnSessions > 0 {
+		o.learnt = f.findLearnt
+	}
 	o.prefixes = prefixes{cfg.Routing.IPPrefix4, cfg.Routing.IPPrefix6}
 	return o
 }

@@ -204,6 +204,7 @@ func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 		if rq.farewell != nil || d.reason == ReasonDraining {
 			return b.passWhole(rq, w, d, end) // a session that goes on, and sets no cookie
 		}
+		rq.rec.lesson = b.lessonOf(rq, d.comet)
 		fail := relay(ctx, w, getReader(w), &rq.conf.Limits, &rq.rec, b.answered(rq, d, end),
 			func(answer []byte) bool { return b.denied(rq, d, answer) })
 		if fail == nil && d.setCookie != "" {

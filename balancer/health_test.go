@@ -191,7 +191,8 @@ func TestUnreachable(t *testing.T) {
 func TestLateSuccess(t *testing.T) {
 	b := newBench(t, nil, "http://a")
 	var a *comet
-	b.fleet.update(func() { a = b.fleet.applyList()[0] })
+	list, _ := b.fleet.finder.list()
+	b.fleet.update(func() { a = b.fleet.applyList(list)[0] })
 	b.fleet.checkEnded(a, time.Now(), checkOK, nil)
 	began := time.Now()
 	b.fleet.refused(a)

@@ -14,6 +14,8 @@ type Reason string
 const (
 	// ReasonClientID: the clientId begins with the tag of that comet's incarnation.
 	ReasonClientID Reason = "client_id"
+	// ReasonLearnt: the clientId was learnt from that comet's answer to a handshake.
+	ReasonLearnt Reason = "learnt"
 	// ReasonCookie: the browser cookie begins with the tag of that comet's name.
 	ReasonCookie Reason = "cookie"
 	// ReasonIP: no other key; by the client's address.
@@ -87,6 +89,9 @@ type metrics struct {
 	// the sessions of those that were left to expire.
 	moved    *prometheus.CounterVec
 	unparted prometheus.Counter
+	// learnt counts what happened to sessions that are learnt, by event (learnt, hit,
+	// miss, evicted, expired, unreadable).
+	learnt *prometheus.CounterVec
 	// checks counts checks, by comet and result (ok, refused, failed).
 	checks *prometheus.CounterVec
 
@@ -137,6 +142,7 @@ func newMetrics() *metrics {
 		faults:      counters("faults_total", "What requests found wrong with a comet, by kind.", "comet", "fault"),
 		spared:      counters("spared_total", "What would have left a comet out, were it not one of too many.", "comet", "reason"),
 		checks:      counters("checks_total", "Checks of comets.", "comet", "result"),
+		learnt:      counters("learnt_total", "What happened to sessions that are learnt from answers to handshakes.", "event"),
 		lookups:     counters("lookups_total", "Lookups of names of comets.", "name", "result"),
 		tunnels:     gauge("tunnels", "WebSocket tunnels open."),
 		held:        gauge("held", "Requests waiting for the answer of a comet."),
@@ -158,7 +164,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut,
 		m.answered, m.reroutes, m.refused, m.closed,
 		m.tunnels, m.held, m.hangups, m.checks, m.queues, m.queued,
-		m.transitions, m.faults, m.spared, m.lookups,
+		m.transitions, m.faults, m.spared, m.lookups, m.learnt,
 		m.moved, m.unparted,
 	}
 }

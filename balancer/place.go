@@ -14,9 +14,9 @@ func place(r *request, s *snapshot, o routeOptions) decision {
 	if r.kind == kindBayeux && r.handshake && !r.upgrade {
 		switch o.place {
 		case PlaceAuto:
-			byLoad = byLoad || !r.eventSource && pinnable(s, o.keys)
+			byLoad = byLoad || !r.eventSource && pinnable(s, &o)
 		case PlaceLoad:
-			byLoad = byLoad || pinnable(s, o.keys)
+			byLoad = byLoad || pinnable(s, &o)
 		}
 	}
 	d := decision{reason: placeReason(r, byLoad)}
@@ -38,13 +38,15 @@ func place(r *request, s *snapshot, o routeOptions) decision {
 
 // pinnable reports whether the later requests of a session placed now will find it
 // without the client's address: by their cookie, or, when all comets make clientIds
-// with tags, by those.
-func pinnable(s *snapshot, k Keys) bool {
-	if k.Cookie {
+// with tags or clientIds are learnt, by those.
+func pinnable(s *snapshot, o *routeOptions) bool {
+	switch {
+	case o.keys.Cookie:
 		return true
-	}
-	if !k.ClientID {
+	case !o.keys.ClientID:
 		return false
+	case o.learnt != nil:
+		return true
 	}
 	for _, c := range s.comets {
 		if _, weight := c.opening(); weight > 0 && !c.gossips {

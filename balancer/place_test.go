@@ -1,6 +1,10 @@
 package balancer
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/halleycomet/halley/internal/sticky"
+)
 
 // New sessions go to the less loaded of two: the busiest of all gets none, and the
 // rest even out.
@@ -49,16 +53,24 @@ func TestPlaceDrawsAll(t *testing.T) {
 func TestPinnableMixed(t *testing.T) {
 	cs := append(gossiping(2), listedOnly(1)...)
 	s := testSnapshot(cs...)
-	k := Keys{ClientID: true, IP: true}
-	if pinnable(s, k) {
+	o := &routeOptions{keys: Keys{ClientID: true, IP: true}}
+	if pinnable(s, o) {
 		t.Error("mixed, no cookies")
 	}
 	cs[2].state.Store(uint32(Down))
-	if !pinnable(s, k) {
+	if !pinnable(s, o) {
 		t.Error("only ours take sessions")
 	}
-	if !pinnable(s, allKeys()) || pinnable(s, Keys{IP: true}) {
+	if !pinnable(s, &routeOptions{keys: allKeys()}) || pinnable(s, &routeOptions{keys: Keys{IP: true}}) {
 		t.Error("keys")
+	}
+	cs[2].state.Store(uint32(Healthy))
+	o.learnt = func(string) (sticky.Tag, bool) { return "", false }
+	if !pinnable(s, o) {
+		t.Error("clientIds are learnt")
+	}
+	if o.keys.ClientID = false; pinnable(s, o) {
+		t.Error("the key is off")
 	}
 }
 

@@ -23,6 +23,8 @@ type record struct {
 	status int   // 0 when the client got no answer
 	in     int64 // bytes of the request's body; of a tunnel, what the client sent
 	out    int64 // bytes of the answer's body; of a tunnel, what the client was sent
+	// lesson reads along what a comet answers to a handshake; nil when nobody wants it.
+	lesson *lesson
 	// lost: the comet told a poll that it does not know the session.
 	lost bool
 	// cut: the answer broke off within its body.

@@ -109,6 +109,8 @@ func relay(ctx *fasthttp.RequestCtx, w *wire, br *bufio.Reader, limits *Limits, 
 			return &failure{stage: stageAside, err: errDenied}
 		}
 		rec.saw(ctx.Response.Body())
+		rec.lesson.see(ctx.Response.Body())
+		rec.lesson.end(code, string(h.ContentEncoding()))
 		rec.out = int64(len(ctx.Response.Body()))
 		release(true)
 	default:
@@ -170,6 +172,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 		b.rec.saw(p[:n])
 	}
 	b.rec.out += int64(n)
+	b.rec.lesson.see(p[:n])
 	if errors.Is(err, io.EOF) && b.chunked && b.w.ended {
 		err = io.ErrUnexpectedEOF // fasthttp takes an end between two chunks for the end
 	}
@@ -178,6 +181,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true
+		b.rec.lesson.end(b.header.StatusCode(), string(b.header.ContentEncoding()))
 		for _, name := range b.header.PeekTrailerKeys() {
 			b.header.SetBytesKV(name, b.framing.Header.PeekBytes(name))
 		}

@@ -69,6 +69,9 @@ func (d decision) moved(c *comet) decision {
 type routeOptions struct {
 	place Place
 	keys  Keys
+	// learnt tells of which comet a session without a tag is, by the tag of the comet's
+	// name; nil when nothing is learnt.
+	learnt func(clientID string) (sticky.Tag, bool)
 	// prefixes are what of a client's address counts.
 	prefixes prefixes
 	// slowStart is for how long a fresh comet is spared.
@@ -85,7 +88,7 @@ type routeOptions struct {
 // draws give the same decision.
 //
 // The keys are asked in order: the clientId, when it begins with the tag of an
-// incarnation known; the browser cookie, when it begins with the tag of a name known;
+// incarnation known, or when it was learnt; the browser cookie, when it begins with the tag of a name known;
 // the address of the client. A handshake asks for a new session: its clientId says
 // nothing, and when its cookie names a comet that takes no new sessions, it is moved.
 func route(r *request, s *snapshot, o routeOptions) decision {
@@ -96,6 +99,11 @@ func route(r *request, s *snapshot, o routeOptions) decision {
 		if tag, ok := sticky.ClientIDTag(r.clientID); ok {
 			if c := s.byTag[tag]; c != nil {
 				return r.canonical(o, r.owned(c, ReasonClientID))
+			}
+		}
+		if o.learnt != nil && r.clientID != "" {
+			if tag, ok := o.learnt(r.clientID); ok && s.byNameTag[tag] != nil {
+				return r.canonical(o, r.owned(s.byNameTag[tag], ReasonLearnt))
 			}
 		}
 	}

@@ -21,11 +21,26 @@ type Routing struct {
 	// hold for comets that the balancer finds healthy when it starts, nor for what is
 	// chosen by address or by a re-pinned cookie. Default 10 s; 0 is off.
 	SlowStart time.Duration
+
+	// LearnSessions is of how many sessions the balancer remembers the comet, when the
+	// clientId does not say it: it is learnt from the comets' answers to handshakes over
+	// HTTP. That is for clients without cookies in front of a fleet that is not Halley's.
+	// The handshakes go by load then. Each balancer knows what it saw itself. A session
+	// takes about 200 bytes. What was not used for longest goes first when there is no
+	// more room. It needs the key client-id. Default 0: nothing is learnt.
+	LearnSessions int
+
+	// LearnTime is how long a session is remembered that sends nothing over HTTP. It
+	// must be above the time that a comet holds a poll. Default 5 min.
+	LearnTime time.Duration
 }
+
+// maxLearn bounds Routing.LearnSessions: some 2 GB.
+const maxLearn = 10_000_000
 
 // DefaultRouting returns the defaults that the fields name.
 func DefaultRouting() Routing {
-	return Routing{IPPrefix4: 32, IPPrefix6: 64, SlowStart: 10 * time.Second}
+	return Routing{IPPrefix4: 32, IPPrefix6: 64, SlowStart: 10 * time.Second, LearnTime: 5 * time.Minute}
 }
 
 func (r *Routing) validate() error {
@@ -41,6 +56,12 @@ func (r *Routing) validate() error {
 	}
 	if r.SlowStart < 0 {
 		bad("slow-start", "%v is below zero", r.SlowStart)
+	}
+	if r.LearnSessions < 0 || r.LearnSessions > maxLearn {
+		bad("learn-sessions", "%d is not from 0 to %d", r.LearnSessions, maxLearn)
+	}
+	if r.LearnTime <= 0 {
+		bad("learn-time", "%v is not above zero", r.LearnTime)
 	}
 	return errors.Join(errs...)
 }

@@ -16,4 +16,6 @@ func declareRouting(s *cli.Settings, r *balancer.Routing) {
 	s.Int(&r.IPPrefix4, "ip-prefix4", "BITS", "How many leading bits of an IPv4 address a client is routed by.")
 	s.Int(&r.IPPrefix6, "ip-prefix6", "BITS", "How many leading bits of an IPv6 address a client is routed by.")
 	s.Duration(&r.SlowStart, "slow-start", "How long a comet that has just become healthy gets only a part of the new sessions, which grows from none to all; 0 is off.")
+	s.Int(&r.LearnSessions, "learn-sessions", "SESSIONS", "Of how many sessions of comets that are not Halley's the comet is remembered by clientId, for clients without cookies; 0 is none.")
+	s.Duration(&r.LearnTime, "learn-time", "How long a session is remembered that sends nothing over HTTP.")
 }
