@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"internal/node":  {"bayeux", "cluster", "internal/cli"},
 	"internal/load":  {"bayeux"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
-	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/sticky"},
+	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/reread", "internal/sticky"},
 	"cmd/comet":      {"comet", "comet/access", "comet/ext/activity", "comet/ext/timestamp", "comet/ext/timesync", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
 }
 
