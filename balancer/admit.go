@@ -88,6 +88,22 @@ func (a *admission) request(conf *Config, ip netip.Addr) (after time.Duration, o
 	return a.ips.take(conf.address(ip), a.now(), time.Second/time.Duration(rate), requestsBurst, 0)
 }
 
+// mayRequest is request for who leaves it to others to send the client away: they ask
+// again.
+func (a *admission) mayRequest(conf *Config, ip netip.Addr) bool {
+	rate := conf.RequestsPerIP
+	if rate <= 0 {
+		return true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, key := a.now(), conf.address(ip)
+	p := a.ips.of(key, now)
+	ok := p.try(now, time.Second/time.Duration(rate), requestsBurst)
+	a.ips.keep(key, p)
+	return ok
+}
+
 var (
 	waitingDesc = prometheus.NewDesc("halley_balancer_admitting", "Handshakes and upgrades waiting for their turn.", nil, nil)
 	pacesDesc   = prometheus.NewDesc("halley_balancer_paced_clients", "Networks and addresses whose pace is remembered.", []string{"by"}, nil)

@@ -169,6 +169,12 @@ func TestTooManyRequestsOfAnAddress(t *testing.T) {
 	if _, interval, _ := told(t, last.body); last.status != 200 || interval <= 0 {
 		t.Errorf("the last: %+v", last)
 	}
+	// Each is told a time of its own, and what was let through counts once.
+	_, first, _ := told(t, b.post(publish, from("10.0.0.1")).body)
+	_, second, _ := told(t, b.post(publish, from("10.0.0.1")).body)
+	if step := second - first; step < 100*time.Millisecond || step > 250*time.Millisecond {
+		t.Errorf("told %v, then %v, at 5 requests a second", first, second)
+	}
 	r := b.get("/page", from("10.0.0.1"))
 	if r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" {
 		t.Errorf("a page: %+v", r)

@@ -145,15 +145,14 @@ func plainHost(host []byte) bool {
 
 // route asks which comet gets the request.
 func (l *lane) route(rq *exchange) (decision, exit) {
-	if _, ok := l.b.admission.request(&rq.conf.Config, rq.ip); !ok {
-		return decision{}, exitLimit // which the handler finds out, too
-	}
 	d := l.b.fleet.route(&rq.request)
 	switch {
 	case d.comet == nil, d.setCookie != "":
 		return d, exitRoute
 	case !d.comet.up.plain():
 		return d, exitComet
+	case !l.b.admission.mayRequest(&rq.conf.Config, rq.ip):
+		return d, exitLimit // which the handler finds out, too
 	}
 	return d, exitNone
 }

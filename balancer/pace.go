@@ -40,6 +40,16 @@ func (p *pace) take(now int64, every, burst, patience time.Duration) (after time
 	return after, false
 }
 
+// try is take without a word to who is not let through.
+func (p *pace) try(now int64, every, burst time.Duration) bool {
+	due := max(p.next, now-int64(burst))
+	if due > now {
+		return false
+	}
+	p.next = due + int64(every)
+	return true
+}
+
 // rests tells that nothing is left to be remembered.
 func (p *pace) rests(now int64) bool { return max(p.next, p.told) <= now }
 
@@ -55,8 +65,8 @@ func newPaces[K comparable](most int) paces[K] {
 	return paces[K]{most: most, young: make(map[K]pace)}
 }
 
-// take is that of one of them.
-func (ps *paces[K]) take(key K, now int64, every, burst, patience time.Duration) (after time.Duration, ok bool) {
+// of is the pace of one of them, to be put back with keep.
+func (ps *paces[K]) of(key K, now int64) pace {
 	p, known := ps.young[key]
 	if !known {
 		p = ps.older[key]
@@ -64,8 +74,16 @@ func (ps *paces[K]) take(key K, now int64, every, burst, patience time.Duration)
 			ps.turn(now)
 		}
 	}
+	return p
+}
+
+func (ps *paces[K]) keep(key K, p pace) { ps.young[key] = p }
+
+// take is that of one of them.
+func (ps *paces[K]) take(key K, now int64, every, burst, patience time.Duration) (after time.Duration, ok bool) {
+	p := ps.of(key, now)
 	after, ok = p.take(now, every, burst, patience)
-	ps.young[key] = p
+	ps.keep(key, p)
 	return after, ok
 }
 
