@@ -26,7 +26,8 @@ type Balancer struct {
 	tunnels  *tunnelSet // all of them
 	clients  *clients
 	entries  *entryMetrics
-	drains   *drains          // comets that begin to drain
+	drains   *drains // comets that begin to drain
+	access   *accessMetrics
 	greeted  *greeted         // those that have not come in yet
 	certs    *certs           // nil: no TLS is spoken
 	tlsFiles []*tlsfiles.File // that are read again
@@ -37,6 +38,7 @@ type Balancer struct {
 	stopOnce sync.Once
 
 	// Safe for any goroutine.
+	accessLog  atomic.Pointer[accessLog] // nil while there is none
 	admission  *admission
 	door       *door
 	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
@@ -51,7 +53,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 		return nil, fmt.Errorf("balancer: %w", err)
 	}
 	b := &Balancer{
-		live: live, log: live.conf().Log, metrics: newMetrics(), entries: newEntryMetrics(),
+		live: live, log: live.conf().Log, metrics: newMetrics(), access: newAccessMetrics(), entries: newEntryMetrics(),
 		admission: newAdmission(time.Now), door: newDoor(), tunnels: newTunnelSet(), clients: newClients(), drains: newDrains(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(live, members, b.metrics, b.cometDown); err != nil {
@@ -236,6 +238,7 @@ func (b *Balancer) Comets() []CometStatus { return b.fleet.status() }
 func (b *Balancer) Collectors() []prometheus.Collector {
 	all := append(b.metrics.collectors(), b.entries.collectors()...)
 	all = append(all, b.lanes.collectors()...)
+	all = append(all, b.access.all)
 	return append(all, cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, b.fleet.learnt.gauge(), tlsfiles.FilesCollector(b.tlsFiles))
 }
 

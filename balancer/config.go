@@ -160,6 +160,14 @@ type Config struct {
 	// if that is what it takes to be done in DrainTime. Default 0: HandshakeRate.
 	DrainRate int
 
+	// AccessLog is the file to which a line is written for each request, when it is
+	// finished, and for each WebSocket at its end; or stdout, or stderr. A file that was
+	// moved away is opened anew. Default empty: none is written.
+	AccessLog string `reload:"restart"`
+
+	// AccessLogFormat is how its lines look. Default [AccessLogJSON].
+	AccessLogFormat AccessLogFormat `reload:"restart"`
+
 	// StopTime is how long requests under way have to end when the balancer stops.
 	// Its WebSockets are closed spread over it, so that their clients do not come back
 	// all at once. Default 5 s.
@@ -194,6 +202,7 @@ func DefaultConfig() Config {
 		Outliers:        DefaultOutliers(),
 		HandshakeRate:   500,
 		DrainTime:       time.Minute,
+		AccessLogFormat: AccessLogJSON,
 		StopTime:        5 * time.Second,
 		TLS:             defaultTLS(),
 		Admission:       DefaultAdmission(),
@@ -280,6 +289,9 @@ func (c *Config) Validate() error {
 		if d.value <= 0 {
 			bad(d.setting, "%v is not above zero", d.value)
 		}
+	}
+	if c.AccessLogFormat != AccessLogJSON && c.AccessLogFormat != AccessLogCombined {
+		bad("access-log-format", "%q is none of json, combined", c.AccessLogFormat)
 	}
 	if c.DrainRate < 0 {
 		bad("drain-rate", "%d is below zero", c.DrainRate)

@@ -114,7 +114,8 @@ func (dr *drain) status() *DrainStatus {
 
 // drains are the comets that begin to drain, until Balancer.runDrains takes them.
 type drains struct {
-	wake chan struct{} // buffer 1
+	wake   chan struct{} // buffer 1
+	active atomic.Int64  // comets that are being emptied
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -171,9 +172,11 @@ func (b *Balancer) runDrain(ctx context.Context, c *comet) {
 		cancel()
 		return // it drains already
 	}
+	b.drains.active.Add(1)
 	var closing sync.WaitGroup
 	defer func() {
 		c.drain.Store(nil)
+		b.drains.active.Add(-1)
 		cancel()
 		closing.Wait()
 	}()
@@ -197,6 +200,7 @@ func (b *Balancer) runDrain(ctx context.Context, c *comet) {
 			if !broken && dr.late(now) && b.fleet.snapshot().takers() > 0 {
 				broken = true
 				c.up.letGo()
+				b.lanes.letGo(c.up)
 			}
 			if quiet := dr.quiet(now); quiet != dr.done.Load() {
 				dr.done.Store(quiet)

@@ -5,17 +5,10 @@ package balancer
 // session left behind. Who has been moved is unknown there, and the request is sent
 // where the others go.
 func (b *Balancer) formerly(rq *exchange, d decision) (decision, bool) {
-	if d.reason != ReasonIP || rq.stranger {
+	if d.reason != ReasonIP || rq.stranger || b.drains.active.Load() == 0 {
 		return d, false
 	}
 	s := b.fleet.snapshot()
-	moving := false
-	for _, c := range s.comets {
-		moving = moving || c.emptying()
-	}
-	if !moving {
-		return d, false
-	}
 	c := rendezvousBy(s.comets, b.fleet.routing().prefixes.key(rq.ip), func(c *comet) (rank int, weight uint64) {
 		if c.emptying() {
 			return int(c.tier.Load()), max(uint64(c.share.Load()), 1) // as when it was healthy

@@ -94,6 +94,15 @@ func (ls *lanes) interrupt(u *upstream, gone bool) {
 	})
 }
 
+// letGo is upstream.letGo, of what is in the lanes.
+func (ls *lanes) letGo(u *upstream) {
+	ls.each(func(l *lane) {
+		if p := l.pools[u]; p != nil {
+			p.fail(stageTurn, true)
+		}
+	})
+}
+
 // makeRoom has each lane close an idle connection to a comet.
 func (ls *lanes) makeRoom(u *upstream) {
 	ls.each(func(l *lane) {

@@ -30,6 +30,9 @@ const (
 	exitRoute
 	// exitComet: its comet is not reached by the lane.
 	exitComet
+	// exitDrain: its client is to be moved to another comet, or may be where it was
+	// before that began.
+	exitDrain
 	// exitLimit: its comet is at a limit.
 	exitLimit
 	// exitAnswer: its answer is long, of unknown length, or unusual.
@@ -43,7 +46,7 @@ const (
 // String is the metric label.
 func (e exit) String() string {
 	return [exits]string{
-		"", "", "other", "pipelined", "large", "late", "handshake", "route", "comet", "limit", "answer", "failed",
+		"", "", "other", "pipelined", "large", "late", "handshake", "route", "comet", "drain", "limit", "answer", "failed",
 	}[e]
 }
 
@@ -151,6 +154,8 @@ func (l *lane) route(rq *exchange) (decision, exit) {
 		return d, exitRoute
 	case !d.comet.up.plain():
 		return d, exitComet
+	case l.b.drains.active.Load() > 0 && (d.reason == ReasonIP || rq.out.held && d.comet.living().drain.Load() != nil):
+		return d, exitDrain
 	case !l.b.admission.mayRequest(&rq.conf.Config, rq.ip):
 		return d, exitLimit // which the handler finds out, too
 	}

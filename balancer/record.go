@@ -96,6 +96,9 @@ func (b *Balancer) finish(r *record, of described) {
 		r.ended = time.Now()
 	}
 	b.metrics.count(r)
+	if l := b.accessLog.Load(); l != nil {
+		l.note(r, of)
+	}
 }
 
 // describe tells what the access log says of an exchange.

@@ -19,6 +19,9 @@ type tunnel struct {
 	ended   func(tunnelEnd) // called once, when both directions have ended
 	release func()          // gives up the connection to the comet; called before ended
 
+	// Owned by who carries each direction: the bytes that the client sent, and was sent.
+	in, out int64
+
 	// Safe for any goroutine.
 	why  atomic.Uint32 // the tunnelEnd for which shut was called; endNone while it was not
 	wish atomic.Uint32 // the tunnelEnd for which ask was called

@@ -153,6 +153,11 @@ func (t *looped) pass(d *stream, p []byte) bool {
 // write writes p, and keeps what is not taken.
 func (t *looped) write(d *stream, p []byte) bool {
 	_, to := t.ends(d)
+	if d == &t.up {
+		t.in += int64(len(p))
+	} else {
+		t.out += int64(len(p))
+	}
 	if d.kept != nil {
 		d.kept.buf = append(d.kept.buf, p...)
 		return true

@@ -24,12 +24,12 @@ type opening struct {
 
 // openTunnel takes the client's connection over. The tunnel is known from now on: a
 // comet that goes down in this moment takes it along.
-func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, d decision, answer, frames []byte, end func()) {
+func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, rq *exchange, w *wire, d decision, answer, frames []byte, end func()) {
 	w.conn.SetDeadline(time.Time{})
 	t := &tunnel{limit: b.conf().Limits.WriteTimeout, release: w.close}
 	o := &opening{tunnel: t, wire: w, pair: &pair{tunnel: t, client: ctx.Conn(), comet: w.conn}, answer: answer, frames: frames}
 	t.carriedBy(o.pair)
-	c, reason, began := d.comet, d.reason, time.Now()
+	c, reason, began, waited := d.comet, d.reason, time.Now(), rq.rec.waited
 	set := c.tunnels
 	b.tunnels.add(t)
 	set.add(t)
@@ -38,12 +38,16 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, w *wire, d decision, ans
 	if c := clientOf(ctx.Conn()); c != nil {
 		ticket = c.ticket.hold()
 	}
+	of := b.outlast(rq)
 	t.ended = func(why tunnelEnd) {
 		ticket.leave()
 		set.remove(t)
 		b.tunnels.remove(t)
 		b.metrics.tunnels.Dec()
-		b.finish(&record{began: began, comet: c, reason: reason, kind: recordTunnel, status: fasthttp.StatusSwitchingProtocols, end: why}, nil)
+		b.finish(&record{
+			began: began, comet: c, reason: reason, kind: recordTunnel, status: fasthttp.StatusSwitchingProtocols,
+			waited: waited, in: t.in, out: t.out, end: why,
+		}, of)
 		if why != endNone {
 			b.metrics.closed.WithLabelValues(why.String()).Inc()
 		}

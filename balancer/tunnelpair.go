@@ -76,6 +76,11 @@ func (t *pair) write(to net.Conn, p []byte, stuck tunnelEnd) error {
 			to.SetWriteDeadline(time.Now().Add(linger)) // shut may have come just before
 		}
 		n, err := to.Write(p)
+		if stuck == endClientStuck {
+			t.out += int64(n)
+		} else {
+			t.in += int64(n)
+		}
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || t.isShut() != endNone {
 			return err
 		}

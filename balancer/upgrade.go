@@ -43,7 +43,7 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 		putReader(br)
 		ctx.Response.SetStatusCode(fasthttp.StatusSwitchingProtocols) // which is not sent, but recorded
 		b.finishAnswered(rq, d)
-		b.openTunnel(ctx, w, d, answer, frames, end)
+		b.openTunnel(ctx, rq, w, d, answer, frames, end)
 		return nil
 	}
 }
