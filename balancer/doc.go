@@ -101,6 +101,21 @@
 // than to WebSocket are not passed on, and a connection ends after a request whose
 // body was not read to its end.
 //
+// # Configuration
+//
+// The configuration in force is an immutable snapshot (live), which [Balancer.Reload]
+// swaps as a whole. A request takes it once and keeps it to its end; what lives longer,
+// such as a tunnel, has the limits with which it began. Each setting has one name, which
+// follows from its field, is that of the flag, and stands before each complaint of
+// [Config.Validate].
+//
+// # Too many
+//
+// What begins a session is admitted at a pace (admission, pace): a handshake by its
+// message, a WebSocket by its upgrade. Connections are counted at the door; each has a
+// ticket, which goes along when the connection does, from server to lane to tunnel, and
+// is given back by the last who has it.
+//
 // # Goroutines
 //
 // [New] starts none. [Balancer.Run] owns one that follows the gossip, one that looks
@@ -116,8 +131,10 @@
 // # Locks
 //
 // fleet.mu (comets and their states), gate.mu (who queues for a comet; entering and
-// leaving take no lock), evidence.mu (what clients met with), upstream.mu (the connections to one comet),
-// upload.mu (the deadlines of one), finder.mu (the lists of comets), learnt.mu (the
-// sessions that are learnt), tunnelSet.mu and clients.mu. None is held while another is taken; what the fleet
-// causes (waiting broken off, tunnels closed) happens after fleet.mu is free.
+// leaving take no lock), evidence.mu (what clients met with), upstream.mu (the
+// connections to one comet), upload.mu (the deadlines of one), finder.mu (the lists of
+// comets), learnt.mu (the sessions that are learnt), admission.mu, door.mu, tunnelSet.mu,
+// clients.mu, and live.mu, during a reload. But for the last none is held while another is
+// taken; what the fleet causes (waiting broken off, tunnels closed) happens after
+// fleet.mu is free.
 package balancer

@@ -89,8 +89,8 @@ func (b *Balancer) inForce() *inForce { return b.live.now.Load() }
 // settings that it began with. It returns the names of the settings that changed, and
 // of those that differ but are read at the start only (their fields say so), which
 // stay as they were. Of a configuration with a mistake nothing is taken. Comets that
-// are no longer listed are drained. What the program handed to [New] beside the settings, the log
-// among it, stays.
+// are no longer listed are drained. What the program handed to [New] beside the
+// settings, the log among it, stays.
 func (b *Balancer) Reload(cfg Config) (applied, needRestart []string, err error) {
 	l := b.live
 	l.mu.Lock()

@@ -266,7 +266,8 @@ func fault(label string, err error) error {
 		}
 		return errors.Join(errs...)
 	}
-	if _, ok := err.(elsewhere); ok {
+	var e elsewhere
+	if errors.As(err, &e) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", label, err)
