@@ -19,10 +19,15 @@ type Listeners struct {
 	portFile string // where Announce writes them; empty: nowhere
 }
 
-// Bind binds the addresses of the settings. It first removes the port file of a
-// process of before, whose addresses are not those of this one.
-func (s *Settings) Bind() (l Listeners, err error) {
-	if s.PortFile != "" {
+// Source has listening sockets that are there already: nil is the one for a setting and
+// its address of which it has none.
+type Source func(setting, addr string) (net.Listener, error)
+
+// Bind binds the addresses of the settings, but for those whose sockets the sources
+// have. Without sources it first removes the port file of a process of before, whose
+// addresses are not those of this one.
+func (s *Settings) Bind(from ...Source) (l Listeners, err error) {
+	if s.PortFile != "" && len(from) == 0 {
 		if err := cli.RemovePorts(s.PortFile); err != nil {
 			return l, err
 		}
@@ -34,7 +39,7 @@ func (s *Settings) Bind() (l Listeners, err error) {
 		if a.addr == "" {
 			continue
 		}
-		if *a.ln, err = cli.Listen(a.setting, a.addr); err != nil {
+		if *a.ln, err = listen(a.setting, a.addr, from); err != nil {
 			*a.ln = nil
 			l.Close()
 			return Listeners{}, err
@@ -43,6 +48,18 @@ func (s *Settings) Bind() (l Listeners, err error) {
 	l.portFile = s.PortFile
 	return l, nil
 }
+
+func listen(setting, addr string, from []Source) (net.Listener, error) {
+	for _, source := range from {
+		if ln, err := source(setting, addr); ln != nil || err != nil {
+			return ln, err
+		}
+	}
+	return cli.Listen(setting, addr)
+}
+
+// Leave leaves the port file to a successor, who listens at the same addresses.
+func (l *Listeners) Leave() { l.portFile = "" }
 
 // Close closes what is open, and removes the port file: nobody listens any more at
 // the addresses in it. One that a successor has written by now stays.
