@@ -163,16 +163,17 @@ const (
 )
 
 // stop ends everything that Serve began, and returns when nothing of it is alive.
-func (b *Balancer) stop() {
+// Requests under way have so much time.
+func (b *Balancer) stop(within time.Duration) {
 	b.stopOnce.Do(func() { close(b.stopping) })
 	for _, c := range b.fleet.snapshot().comets {
 		c.up.release()
 	}
 	b.lanes.release()
-	ctx, cancel := context.WithTimeout(context.Background(), b.conf().StopTime)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	var closing sync.WaitGroup
-	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), b.conf().StopTime)) })
+	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), within)) })
 	silent := time.AfterFunc(silentTime, func() {
 		b.clients.close(silentClient)
 		b.lanes.closeSilent()

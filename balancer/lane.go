@@ -112,11 +112,23 @@ func (ls *lanes) makeRoom(u *upstream) {
 	})
 }
 
+// retire is the beginning of a slow end: connections end with the answer to their next
+// request, also those that still come in, and polls are let go. It may be called again,
+// for polls that have come since.
+func (ls *lanes) retire() {
+	ls.each(func(l *lane) {
+		l.stopping, l.retiring = true, true
+		for _, p := range l.pools {
+			p.fail(stageReleased, true)
+		}
+	})
+}
+
 // release is upstream.release, and the beginning of the end: connections between two
 // requests are closed, others after theirs.
 func (ls *lanes) release() {
 	ls.each(func(l *lane) {
-		l.stopping = true
+		l.stopping, l.retiring = true, false
 		for c := l.first; c != nil; {
 			next := c.next
 			if c.state == clientRests && c.spoke {
@@ -186,6 +198,7 @@ type lane struct {
 	first, last *laneClient
 	pools       map[*upstream]*lanePool
 	stopping    bool
+	retiring    bool // but connections that rest are left, and new ones served
 
 	// Of the request that is being read.
 	br     *bufio.Reader
@@ -208,7 +221,7 @@ func (l *lane) adopt(conn *net.TCPConn, t *ticket, spoke bool) bool {
 
 func (l *lane) enter(conn *net.TCPConn, t *ticket, spoke bool) {
 	c := &laneClient{lane: l, ticket: t, spoke: spoke, peer: addrOf(conn), began: l.loop.Now()}
-	if l.stopping {
+	if l.stopping && !l.retiring {
 		conn.Close()
 		t.leave()
 		l.lanes.clients.Add(-1)

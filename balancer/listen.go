@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/halleycomet/halley/internal/accept"
@@ -87,14 +88,18 @@ func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestH
 		go func() { served <- e.serve() }()
 	}
 	var errs []error
-	left := len(entrances)
+	left, stopTime := len(entrances), b.conf().StopTime
 	select {
 	case err := <-served:
 		left--
 		errs = append(errs, errors.New("balancer: a listener ended"), err)
 	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrHandedOver) {
+			b.retire(entrances)
+			stopTime = min(stopTime, closeTime)
+		}
 	}
-	b.stop()
+	b.stop(stopTime)
 	for _, e := range entrances {
 		e.Close() // the server does not know it when it had not come so far
 	}
@@ -128,6 +133,8 @@ type entrance struct {
 	ready chan net.Conn // those that have passed
 	shut  chan struct{} // closed by Close
 	ended chan struct{} // closed when the listener has ended, with failed set
+
+	retired atomic.Bool // those that were accepted may still come in
 
 	once   sync.Once
 	failed error
@@ -190,8 +197,19 @@ func (e *entrance) Accept() (net.Conn, error) {
 
 // Close ends it. Who was about to come in is hung up on.
 func (e *entrance) Close() error {
-	e.once.Do(func() { close(e.shut) })
+	e.once.Do(func() {
+		close(e.shut)
+		if e.retired.Load() {
+			e.b.greeted.closeAll()
+		}
+	})
 	return e.ln.Close()
+}
+
+// retire accepts nobody any more. Who was about to come in does.
+func (e *entrance) retire() {
+	e.retired.Store(true)
+	e.ln.Close()
 }
 
 // welcome accepts connections and greets each of them, until the listener ends and all
@@ -202,6 +220,9 @@ func (e *entrance) welcome() {
 	for {
 		conn, err := e.ln.Accept()
 		if err != nil {
+			if e.retired.Load() {
+				all.Wait()
+			}
 			e.failed = err
 			close(e.ended)
 			e.b.greeted.closeAll()

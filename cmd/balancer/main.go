@@ -17,6 +17,9 @@
 // back through another balancer, or through this one when it is back. A second
 // SIGTERM stops it at once.
 //
+// With --handover-socket it takes the listening sockets over from the balancer that
+// runs there, which then ends by itself: docs/balancer.md, Restart.
+//
 // The lines of --port-file are those of the log line "listening": listen, admin and
 // gossip, the latter two where there are such addresses.
 //

@@ -17,6 +17,7 @@ import (
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/admin"
 	"github.com/halleycomet/halley/internal/cli"
+	"github.com/halleycomet/halley/internal/handover"
 	"github.com/halleycomet/halley/internal/node"
 	"github.com/halleycomet/halley/internal/sticky"
 )
@@ -62,29 +63,36 @@ type process struct {
 	log   *zap.Logger
 	level zap.AtomicLevel // of log
 
-	listeners node.Listeners
-	members   *cluster.Cluster // nil without gossip
-	balancer  *balancer.Balancer
-	reloader  *reloader
-	admin     *admin.Admin // nil without an admin address
+	listeners   node.Listeners
+	predecessor *handover.Predecessor // from whom they come; nil: from nobody
+	serving     chan struct{}         // closed when this process accepts connections
+	members     *gossip               // nil without gossip
+	balancer    *balancer.Balancer
+	reloader    *reloader
+	admin       *admin.Admin // nil without an admin address
 }
 
 // assemble makes the parts. Of what they do, only the listening has begun.
 func assemble(set *settings, log *zap.Logger, level zap.AtomicLevel, call cli.Call, hangs chan os.Signal) (*process, error) {
-	n := &process{set: set, log: log, level: level}
+	n := &process{set: set, log: log, level: level, serving: make(chan struct{})}
 	if err := n.makeParts(call, hangs); err != nil {
-		n.listeners.Close()
+		n.close()
 		return nil, err
 	}
 	return n, nil
 }
 
 func (n *process) makeParts(call cli.Call, hangs chan os.Signal) (err error) {
-	if n.listeners, err = n.set.Bind(); err != nil {
+	if err = n.bind(); err != nil {
 		return err
 	}
-	if n.members, err = n.set.Member(cluster.RoleBalancer, string(sticky.NewTag()), "", n.log); err != nil {
-		return err
+	if n.set.Gossips() {
+		n.members, err = newGossip(func() (*cluster.Cluster, error) {
+			return n.set.Member(cluster.RoleBalancer, string(sticky.NewTag()), "", n.log)
+		})
+		if err != nil {
+			return err
+		}
 	}
 	cfg := n.set.balancer
 	cfg.Log = n.log
@@ -112,7 +120,7 @@ func (n *process) metrics() prometheus.Gatherer {
 	registry.MustRegister(n.balancer.Collectors()...)
 	registry.MustRegister(n.reloader.collectors()...)
 	if n.members != nil {
-		registry.MustRegister(n.members.Collector())
+		registry.MustRegister(n.members)
 	}
 	return registry
 }
@@ -126,7 +134,7 @@ func (n *process) ready() error {
 
 // run runs the parts until ctx ends or one of them fails.
 func (n *process) run(ctx context.Context) error {
-	defer n.listeners.Close()
+	defer n.close()
 	var g run.Group
 	add := func(name string, run func(context.Context) error) {
 		execute, interrupt := cli.Actor(run)
@@ -146,18 +154,27 @@ func (n *process) run(ctx context.Context) error {
 		return nil
 	})
 	if n.members != nil {
-		add("gossip", n.members.Run)
+		add("gossip", n.joinGossip)
 	}
 	add("comets", n.balancer.Run)
 	add("reload", n.reloader.run)
 	add("listen", func(ctx context.Context) error {
+		if err := n.enter(ctx); err != nil {
+			return err
+		}
 		return n.balancer.ServeListeners(ctx, nil, n.entrances()...)
 	})
 	if n.admin != nil {
-		add("admin", func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) })
+		add("admin", n.entered(func(ctx context.Context) error { return n.admin.Serve(ctx, n.listeners.Admin) }))
 	}
-	add("announce", n.announce)
-	return g.Run()
+	add("announce", n.entered(n.announce))
+	if n.set.HandoverSocket != "" {
+		add("handover", n.entered(n.offer))
+	}
+	if err := g.Run(); !errors.Is(err, balancer.ErrHandedOver) {
+		return err
+	}
+	return nil
 }
 
 // entrances are the listeners for clients.
@@ -173,7 +190,11 @@ func (n *process) entrances() (all []balancer.Listener) {
 
 // announce tells where the balancer listens, and waits for ctx to end.
 func (n *process) announce(ctx context.Context) error {
-	err := n.set.Announce(ctx, n.listeners, n.members, n.log,
+	var members *cluster.Cluster
+	if n.members != nil {
+		members = n.members.first
+	}
+	err := n.set.Announce(ctx, n.listeners, members, n.log,
 		zap.String("path", n.set.balancer.Path), zap.Strings("comets", n.set.balancer.Comets))
 	if err != nil {
 		return err

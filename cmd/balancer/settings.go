@@ -19,7 +19,9 @@ type settings struct {
 	*node.Settings
 	balancer balancer.Config
 	keys     []string
-	watch    bool // look at the file of --config
+
+	HandoverSocket string // empty: none
+	watch          bool   // look at the file of --config
 }
 
 // The names of the keys of stickiness in --keys, in the order in which they are asked.
@@ -51,6 +53,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.String(&b.AccessLog, "access-log", "FILE", "Where a line for each finished request goes: a file, stdout or stderr. Empty: nowhere.").Example("/var/log/halley/access.log")
 	cli.Enum(s, &b.AccessLogFormat, "access-log-format", []balancer.AccessLogFormat{balancer.AccessLogJSON, balancer.AccessLogCombined}, "How its lines look: json, or combined, that of Apache and nginx.")
 	s.Duration(&b.StopTime, "stop-time", "How long requests under way have to end when the balancer stops. WebSockets are closed spread over it.")
+	declareHandover(s, set)
 	declareRouting(s, &b.Routing)
 	declareProxy(s, b)
 	declareTLS(s, &b.TLS)
@@ -115,6 +118,7 @@ func declareLimits(s *cli.Settings, l *balancer.Limits) {
 func (s *settings) check() error {
 	r := cli.NewReport(s.Source)
 	s.Settings.Check(r, cluster.RoleBalancer, "")
+	s.checkHandover(r)
 	r.Add("keys", s.useKeys())
 	r.All(s.balancer.Validate(), nil)
 	if !s.Gossips() && len(s.balancer.Comets) == 0 && s.balancer.Discovery.CometsFile == "" {

@@ -27,14 +27,14 @@ var arrows = map[string][]string{
 	"comet/ext/timestamp": {"bayeux", "comet"}, "comet/ext/binary": {"bayeux", "comet"},
 	"examples/chat":   {"bayeux", "comet"},
 	"balancer":        {"cluster", "bayeux", "internal/accept", "internal/reread", "internal/sticky", "internal/origins", "internal/park", "internal/tlsfiles"},
-	"internal/accept": {}, "internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {},
+	"internal/accept": {}, "internal/sticky": {}, "internal/origins": {}, "internal/cli": {}, "internal/testenv": {}, "internal/park": {}, "internal/handover": {},
 	"comet/access":  {"bayeux", "comet", "internal/reread"},
 	"internal/arch": {}, "internal/reread": {}, "internal/tlstest": {}, "internal/tlsfiles": {"internal/reread"},
 	"internal/admin": {"internal/cli"},
 	"internal/node":  {"bayeux", "cluster", "internal/cli"},
 	"internal/load":  {"bayeux"},
 	"internal/demo":  {"balancer", "comet", "cluster", "cluster/oort", "internal/sticky", "internal/origins"},
-	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/node", "internal/reread", "internal/sticky"},
+	"cmd/balancer":   {"balancer", "cluster", "internal/admin", "internal/cli", "internal/demo", "internal/handover", "internal/node", "internal/reread", "internal/sticky"},
 	"cmd/comet":      {"comet", "comet/access", "comet/ext/activity", "comet/ext/timestamp", "comet/ext/timesync", "cluster", "cluster/oort", "bayeux", "bayeux/client", "internal/admin", "internal/cli", "internal/load", "internal/node", "internal/sticky", "internal/tlsfiles"},
 }
 
