@@ -98,3 +98,36 @@ func FuzzRewriteCookie(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReadCookie: what is read stands in the headers under that name, the first that is
+// tagged goes before others, and what the comet is shown instead is read back.
+func FuzzReadCookie(f *testing.F) {
+	f.Add("BB=old; BB=aaaaaaaa000000000000000000", "x=1")
+	f.Add(`BB="a"; B=2`, "BB = c ;BB")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		headers := lines(one, two)
+		value, several := readCookie(headers, "BB")
+		var all []string
+		for _, h := range headers {
+			for _, pair := range strings.Split(string(h), ";") {
+				if v, ok := cookieNamed([]byte(pair), "BB"); ok {
+					all = append(all, string(v))
+				}
+			}
+		}
+		want := ""
+		if len(all) > 0 {
+			want = all[0]
+		}
+		if i := slices.IndexFunc(all, isTaggedCookie); i >= 0 {
+			want = all[i]
+		}
+		if value != want || several != (len(all) > 1) {
+			t.Errorf("%q, several %v, of %q", value, several, all)
+		}
+		shown := rewriteCookie(nil, headers, "BB", "new")
+		if v, several := readCookie([][]byte{shown}, "BB"); v != "new" || several {
+			t.Errorf("%q, several %v, in %q", v, several, shown)
+		}
+	})
+}
