@@ -42,20 +42,22 @@ type comet struct {
 	drain    atomic.Pointer[drain] // that moves its clients; nil while none does
 	heir     atomic.Pointer[comet] // who took over its connections, at the same address
 	wake     chan struct{}         // buffer 1: check now
+	isFull   atomic.Bool           // cond.full
 	spared   atomic.Bool           // it would be left out, if it were not one of too many
 	evidence evidence              // of what clients met with
 
 	// Guarded by fleet.mu.
-	cond     condition
-	deniedAt time.Time // when it denied a handshake last
-	certain  bool      // it is down, and its process is gone without a doubt
-	health   health
-	drains   []cause   // why it is to be left; empty when it is not
-	unlisted unlisted  // when the list has lost it
-	since    time.Time // of the state
-	why      cause     // of the state
-	forget   context.CancelFunc
-	checked  bool // at least one check has ended
+	cond       condition
+	deniedAt   time.Time // when it denied a handshake last
+	recovering bool      // it has been down since it was healthy last
+	certain    bool      // it is down, and its process is gone without a doubt
+	health     health
+	drains     []cause   // why it is to be left; empty when it is not
+	unlisted   unlisted  // when the list has lost it
+	since      time.Time // of the state
+	why        cause     // of the state
+	forget     context.CancelFunc
+	checked    bool // at least one check has ended
 }
 
 // newComet makes a comet in state Unknown, without connections. An empty tag means

@@ -62,6 +62,7 @@ type cometCounts struct {
 	name    string
 	metrics *metrics
 	times   [recordKinds]prometheus.Observer
+	queued  prometheus.Observer
 	unknown prometheus.Counter
 	cut     prometheus.Counter
 	moved   [movedWays]prometheus.Counter
@@ -75,7 +76,7 @@ type cometCounts struct {
 }
 
 func newCometCounts(m *metrics, name string) *cometCounts {
-	c := &cometCounts{name: name, metrics: m, unknown: m.unknown.WithLabelValues(name), cut: m.cut.WithLabelValues(name)}
+	c := &cometCounts{name: name, metrics: m, queued: m.queued.WithLabelValues(name), unknown: m.unknown.WithLabelValues(name), cut: m.cut.WithLabelValues(name)}
 	for w := range c.moved {
 		c.moved[w] = m.moved.WithLabelValues(name, movedWay(w).String())
 	}
@@ -123,6 +124,16 @@ func (c *cometCounts) unknownSessions() int64 {
 		return 0
 	}
 	return int64(m.GetCounter().GetValue())
+}
+
+// add counts one in v, whose first label is the comet, unless the comet is gone. It is for
+// what happens seldom.
+func (c *cometCounts) add(v *prometheus.CounterVec, labels ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.forgotten {
+		v.WithLabelValues(append([]string{c.name}, labels...)...).Inc()
+	}
 }
 
 // forget sees to it that nothing more appears under the name.

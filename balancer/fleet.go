@@ -216,11 +216,13 @@ func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
 		}
 	}
 	c.certain = c.certain || e == eventFails && why.proves()
+	c.isFull.Store(c.cond.full)
 	from, to := before.state(), c.cond.state()
 	if to == from {
 		return
 	}
-	if to == Healthy && (from == Unknown || from == Down || from == Draining) && f.ready {
+	c.recovering = before.base == Down || c.recovering && before.base == Suspect
+	if to == Healthy && (from == Unknown || from == Draining || c.recovering) && f.ready {
 		c.fresh.Store(now.UnixNano())
 	}
 	if to == Down || to == Gone {
@@ -235,7 +237,7 @@ func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
 	}
 	c.state.Store(uint32(to))
 	c.since, c.why = now, why
-	f.metrics.transitions.WithLabelValues(c.name, to.String(), string(why)).Inc()
+	c.counts.add(f.metrics.transitions, to.String(), string(why))
 	f.dirty = true
 	level := zap.InfoLevel
 	if to == Down {

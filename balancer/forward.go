@@ -74,7 +74,8 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 		case hangUp:
 			return &outcome{hangUp: true, gone: fail.stage == stageGone}
 		case later:
-			return &outcome{why: laterReason(fail.stage), reply: tryLater(b.retryInterval())}
+			why := laterReason(fail.stage)
+			return &outcome{why: why, reply: tryLater(b.laterInterval(why))}
 		case moved:
 			return b.pushOut(d.comet)
 		case moveOn:

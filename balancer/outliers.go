@@ -116,7 +116,7 @@ func (f *fleet) temper(c *comet, e event, why cause) (tempered event, happens bo
 
 // spare counts an event that was not let happen, and logs the first of a row.
 func (f *fleet) spare(c *comet, why cause, out int) {
-	f.metrics.spared.WithLabelValues(c.name, string(why)).Inc()
+	c.counts.add(f.metrics.spared, string(why))
 	if c.spared.Swap(true) {
 		return
 	}

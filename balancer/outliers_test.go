@@ -148,6 +148,9 @@ func TestFlapping(t *testing.T) {
 			if got := back(); got < want || got > want+time.Second {
 				t.Errorf("failure %d: well again after %v, want %v", i+1, got, want)
 			}
+			if fresh := time.Since(time.Unix(0, a.fresh.Load())); fresh > 500*time.Millisecond {
+				t.Errorf("failure %d: it starts slowly since %v", i+1, fresh)
+			}
 		}
 		b.after(2 * time.Minute)
 		if got := back(); got > time.Second {

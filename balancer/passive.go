@@ -136,7 +136,7 @@ func (f *fleet) observe(c *comet, what fault, r *request) {
 		return
 	}
 	c = c.living()
-	f.metrics.faults.WithLabelValues(c.name, string(what)).Inc()
+	c.counts.add(f.metrics.faults, string(what))
 	o := &f.conf().Outliers
 	if !c.lives() || !c.evidence.add(r.witness(), time.Now(), o.PassiveFailures, o.PassiveWindow) {
 		return

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/halleycomet/halley/cluster"
 )
 
 func TestEvidence(t *testing.T) {
@@ -133,6 +136,28 @@ func TestOneBadClientEjectsNobody(t *testing.T) {
 	if n := count(t, checks); n != 2 {
 		t.Errorf("checked %v times", n)
 	}
+}
+
+// What is found out late about a comet that is gone does not bring its name back.
+func TestFaultOfTheGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, g := synced(t, at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
+		a := b.comet("a:80")
+		b.fleet.observe(a, faultReset, &request{})
+		if n := gathered(t, b.fleet.metrics.faults)["a reset"]; n != 1 {
+			t.Errorf("%v faults", n)
+		}
+		g.says(at("b", "b", 2, cluster.Up))
+		b.fleet.observe(a, faultReset, &request{})
+		if n := gathered(t, b.fleet.metrics.faults); len(n) != 0 {
+			t.Errorf("%v", n)
+		}
+		for labels := range gathered(t, b.fleet.metrics.transitions) {
+			if strings.HasPrefix(labels, "a ") {
+				t.Errorf("%s", labels)
+			}
+		}
+	})
 }
 
 // A comet that resets each new connection under its clients, and does not answer its

@@ -46,9 +46,9 @@ func (b *Balancer) enter(rq *exchange, d decision) (slot, *failure) {
 	if s, ok := c.limits.enter(use); ok {
 		return s, nil
 	}
-	b.fleet.isFull(c)
+	b.fleet.full(c)
 	ended := func(how queueEnd, s stage, err error) (slot, *failure) {
-		b.metrics.queues.WithLabelValues(c.name, string(how)).Inc()
+		c.counts.add(b.metrics.queues, string(how))
 		return slot{}, &failure{stage: s, err: err}
 	}
 	if other, found := b.another(rq, d); found && other.comet.State().openness() > Full.openness() {
@@ -59,7 +59,7 @@ func (b *Balancer) enter(rq *exchange, d decision) (slot, *failure) {
 		return ended(queueFull, stageQueueFull, errAtLimit)
 	}
 	s, how := b.wait(rq, c, t)
-	b.metrics.queued.WithLabelValues(c.name).Observe(time.Since(t.since).Seconds())
+	c.counts.queued.Observe(time.Since(t.since).Seconds())
 	switch how {
 	case queueLate:
 		return ended(how, stageQueueLate, errAtLimit)
@@ -70,7 +70,7 @@ func (b *Balancer) enter(rq *exchange, d decision) (slot, *failure) {
 	case queueDown:
 		return ended(how, stageQueueDown, errWoken)
 	}
-	b.metrics.queues.WithLabelValues(c.name, string(how)).Inc()
+	c.counts.add(b.metrics.queues, string(how))
 	return s, nil
 }
 
@@ -121,9 +121,19 @@ func laterReason(s stage) Reason {
 	return ReasonFull
 }
 
-// isFull reports that a request found c at a limit.
-func (f *fleet) isFull(c *comet) {
-	if c.is(Full) || !c.lives() {
+// laterInterval draws the interval of the advice to come later. Who has queued in vain
+// comes back sooner than others: its session lives on only while it polls (CometD's for
+// 10 s, maxInterval), and QueueTime is of that.
+func (b *Balancer) laterInterval(why Reason) time.Duration {
+	if why == ReasonQueueTimeout {
+		return b.retryInterval() / 2
+	}
+	return b.retryInterval()
+}
+
+// full reports that a request found c at a limit.
+func (f *fleet) full(c *comet) {
+	if c.isFull.Load() || !c.lives() {
 		return
 	}
 	f.update(func() { f.transition(c, eventFull, causeLimit, zap.Int64("connections", c.limits.conns.Load())) })
