@@ -115,20 +115,41 @@
 // message, a WebSocket by its upgrade. Connections are counted at the door; each has a
 // ticket, which goes along when the connection does, from server to lane to tunnel, and
 // is given back by the last who has it.
+// # Lanes
+//
+// The everyday request needs none of this, and goes by a lane: it is read, routed and
+// written in an event loop, and waits there for its answer. It is a whole POST of at
+// most 16 KiB, of HTTP/1.1, with messages in it and no handshake, on a plain connection
+// on Linux, with nothing behind it, for a comet on plain TCP that is certain, not at a
+// limit, and not to be told by a PROXY header; its answer has a Content-Length and is
+// 32 KiB at most. All else leaves the lane for the handler
+// (halley_balancer_lane_exits_total says why): so does what fails, with its stage, and
+// what follows is decided as if the handler had sent it. An answer that has begun goes
+// along with the connection on which it comes. When it is over the connection goes back
+// to its lane. Lanes have the requests of [Balancer.Serve]; a handler of one's own sees
+// every request, and has no lanes.
+//
+// A poll in a lane is two sockets, about half a kilobyte, and a copy of its request in
+// case it has to be sent again. In an answer that passes, headers keep the order and
+// spelling that the comet gave them; through the handler they have fasthttp's.
 //
 // # Goroutines
 //
 // [New] starts none. [Balancer.Run] owns one that follows the gossip, one that looks
 // at the file of comets, one for each name that is looked up, one for each comet that
-// checks it, and one that tidies connections up. [Balancer.Serve] owns
-// the server's: one for each connection of a client, in which its request waits; one
-// beside it while a body is passed on as it comes, which ends before its request and
-// answer do; one that watches the clients whose requests wait; and one for each
-// processor that carries tunnels. Where those cannot, under TLS and on other systems
-// than Linux, a tunnel has two of its own. A tunnel holds no buffer while nothing
-// moves, and a waiting request none for its answer.
+// checks it, and one that tidies connections up. [Balancer.Serve] owns one
+// for each processor, in which the lanes and the tunnels are, and the server's: one for
+// each connection that is in no lane, in which its request waits (when many leave the
+// lanes at once, two for each processor begin at a time); one beside it while a body is
+// passed on as it comes, which ends before its request and answer do; and one that
+// watches the clients whose requests wait there. Where the loops cannot carry it, under
+// TLS and on other systems than Linux, a connection has one and a tunnel two of its
+// own. A tunnel holds no buffer while nothing moves, and a waiting request none for its
+// answer.
 //
 // # Locks
+//
+// What is in a lane belongs to its loop's goroutine, and takes no lock for a request.
 //
 // fleet.mu (comets and their states), gate.mu (who queues for a comet; entering and
 // leaving take no lock), evidence.mu (what clients met with), upstream.mu (the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -167,12 +168,20 @@ func target(h *fasthttp.RequestHeader) (path, host []byte) {
 // names with spaces in them pass, which other parsers read in other ways.
 func isToken(name []byte) bool {
 	for _, c := range name {
-		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`"(),/:;<=>?@[\]{}`), c) >= 0 {
+		if !tokenChars[c] {
 			return false
 		}
 	}
 	return len(name) > 0
 }
+
+// tokenChars are the characters of which tokens are made.
+var tokenChars = func() (is [256]bool) {
+	for c := '!'; c < 0x7f; c++ {
+		is[c] = !strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	}
+	return is
+}()
 
 // listed tells whether one of the comma-separated lists names an element.
 func listed(lists [][]byte, name []byte) bool {

@@ -106,14 +106,19 @@ func (l *lane) parse(rq *exchange, peer netip.Addr, data []byte) (body []byte, w
 	*rq = exchange{}
 	rq.learn(h, conf, peer, false)
 	rq.from.body = int64(length)
-	messages, err := bayeux.ParseAll(bayeux.Texts(string(h.ContentType()), body))
-	if err != nil {
-		return nil, exitOther
+	connect, ok := rq.glance(body)
+	if !ok {
+		messages, err := bayeux.ParseAll(bayeux.Texts(string(h.ContentType()), body))
+		if err != nil {
+			return nil, exitOther
+		}
+		rq.clientID = ""
+		rq.peek(messages)
+		connect = hasConnect(messages)
 	}
 	rq.kind = kindBayeux
-	rq.peek(messages)
 	rq.rec.kind = recordMessage
-	if hasConnect(messages) {
+	if connect {
 		rq.rec.kind = recordPoll
 		rq.out.wait, rq.out.held = conf.Limits.ConnectTimeout, true
 	}
