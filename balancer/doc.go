@@ -115,6 +115,7 @@
 // message, a WebSocket by its upgrade. Connections are counted at the door; each has a
 // ticket, which goes along when the connection does, from server to lane to tunnel, and
 // is given back by the last who has it.
+//
 // # Lanes
 //
 // The everyday request needs none of this, and goes by a lane: it is read, routed and
