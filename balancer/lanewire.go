@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/valyala/fasthttp"
 )
 
 // lanePool is the connections of one lane to one comet. Idle ones are used newest
@@ -54,6 +55,7 @@ type laneWire struct {
 
 	state    wireState
 	cut      bool // the request could not be written to its end
+	released bool // the comet was told that nobody waits, and may have answered before
 	reused   bool
 	ackKnown bool
 	// As in wire.
@@ -138,10 +140,27 @@ func (p *lanePool) closeIdle() {
 func (p *lanePool) fail(why stage, held bool) {
 	for w := p.first; w != nil; {
 		next := w.next
-		if c := w.client; c != nil && w.state != wireAnswers && (!held || c.kind == recordPoll) {
+		switch c := w.client; {
+		case c == nil, w.state == wireAnswers, held && c.kind != recordPoll:
+		case why == stageReleased && w.state == wireWaits:
+			w.release()
+		default:
 			w.failed(why, errWoken)
 		}
 		w = next
+	}
+}
+
+// releaseTime is how long a comet has to end a poll that is let go.
+const releaseTime = 500 * time.Millisecond
+
+// release tells the comet that nobody waits for its answer any more, but takes one that
+// was on its way already: what is in it would be lost.
+func (w *laneWire) release() {
+	if !w.released {
+		w.released = true
+		_ = w.sock.CloseWrite() // one that has ended is read to its end in any case
+		w.pool.lane.loop.Timeouts(releaseTime).Set(&w.sock)
 	}
 }
 
@@ -213,6 +232,8 @@ func (w *laneWire) expired() {
 		w.discard()
 	case w.state == wireDials:
 		w.failed(stageDialTimeout, errDialTimeout)
+	case w.released && w.state == wireWaits:
+		w.failed(stageReleased, errWoken)
 	case w.state == wireAnswers:
 		w.failed(stageAnswering, errSlowAnswer)
 	case w.cut:
@@ -277,6 +298,9 @@ func (w *laneWire) read() {
 	switch {
 	case errors.Is(err, park.ErrAgain):
 		return
+	case err != nil && before == 0 && w.released:
+		w.failed(stageReleased, errWoken)
+		return
 	case err != nil && before > 0:
 		w.failed(stageAnswering, fmt.Errorf("read answer: %w", err))
 		return
@@ -297,6 +321,9 @@ func (w *laneWire) read() {
 		}
 		w.buf = append(make([]byte, 0, max(len(data), a.head+a.body)), data...)
 		return
+	case w.released && (verdict != answerPlain || a.status != fasthttp.StatusOK || a.body == 0):
+		w.failed(stageReleased, errWoken) // how a server ends what nobody waits for
+		return
 	case verdict != answerPlain, w.state == wireSends:
 		w.handOver(data)
 		return
@@ -306,7 +333,7 @@ func (w *laneWire) read() {
 	data = data[:a.head+a.body]
 	w.buf = nil
 	w.sock.ClearTimeout()
-	if w.cut || !whole || a.close {
+	if w.cut || w.released || !whole || a.close {
 		w.client = nil
 		w.close()
 	} else {
