@@ -119,27 +119,49 @@ func TestTunnelTurnIsBounded(t *testing.T) {
 	}
 }
 
-// While the loops do not take a connection, goroutines do.
+// While a loop does not take a connection, goroutines do.
 func TestTunnelWithoutLoop(t *testing.T) {
-	a := newFakeComet(t, "a", echoSocket)
-	cfg := quick()
-	cfg.Comets = []string{"http://" + a.addr}
-	b, err := New(cfg, nil)
+	client, outer := tcpPair(t)
+	comet, inner := tcpPair(t)
+	ended := make(chan tunnelEnd, 1)
+	tun := &tunnel{limit: time.Second, release: func() {}, ended: func(why tunnelEnd) { ended <- why }}
+	p := &pair{tunnel: tun, client: client, comet: comet}
+	tun.carriedBy(p)
+	o := &opening{tunnel: tun, wire: &wire{src: newSource(comet)}, pair: p, answer: []byte("answer")}
+	new(Balancer).loopTunnel(park.NewLoops(1).Next(), o, client, comet) // which nobody runs
+	if got := (*tun.by.Load()).(*pair); got != p {
+		t.Error("the goroutines do not have it")
+	}
+	inner.Write(frame(1, true, []byte("frame"), false))
+	inner.Close()
+	want := append(append([]byte("answer"), frame(1, true, []byte("frame"), false)...), closeFrame(closeRestart)...)
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(outer, got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("% x %v", got, err)
+	}
+	outer.Close()
+	if why := <-ended; why != endNone {
+		t.Errorf("ended by %v", why)
+	}
+}
+
+func tcpPair(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	started := b.loops
-	b.loops = nil
-	r := start(t, b)
-	r.until("ready", b.Ready)
-	b.loops = started // which nobody runs
-	conn := r.dial("/cometd")
-	if err := echoes(conn, "hello"); err != nil {
+	defer ln.Close()
+	one, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.carried(); got != inGoroutines {
-		t.Errorf("carried by %q", got)
+	other, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { one.Close(); other.Close() })
+	return one.(*net.TCPConn), other.(*net.TCPConn)
 }
 
 // An idle tunnel has two descriptors and no goroutine.
