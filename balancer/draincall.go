@@ -40,7 +40,7 @@ func (b *Balancer) Drain(name string, force bool) error {
 	case !others && !force:
 		return fmt.Errorf("drain %q: %w", name, ErrLastComet)
 	}
-	if err := b.fleet.drain(name, causeAdmin); err != nil {
+	if err := b.fleet.drain(name); err != nil {
 		return fmt.Errorf("drain %q: %w", name, ErrNoSuchComet) // it went just now
 	}
 	return nil
@@ -51,7 +51,7 @@ func (b *Balancer) Drain(name string, force bool) error {
 // listed no more.
 func (b *Balancer) Undrain(name string) error {
 	name = b.cometName(name)
-	err := b.fleet.undrain(name, causeAdmin)
+	err := b.fleet.undrain(name)
 	if err == nil {
 		return nil
 	}

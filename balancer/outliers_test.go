@@ -107,7 +107,7 @@ func TestOutliersOfWhatIsLeft(t *testing.T) {
 			b.refuses(addr)
 			b.fleet.refused(b.comet(addr))
 		}
-		if err := b.fleet.drain("http://c2:80", causeAdmin); err != nil {
+		if err := b.fleet.drain("http://c2:80"); err != nil {
 			t.Fatal(err)
 		}
 		b.silent("c3:80")

@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// drain has all comets of a name left, for a reason of its own: no new sessions go
-// there any more, and onDrain is told. What is drained by the admin stays so when the
-// comet restarts.
-func (f *fleet) drain(name string, why cause) error {
+// drain has all comets of a name left because the admin says so: no new sessions go there
+// any more, and onDrain is told. It stays so when the comet restarts.
+func (f *fleet) drain(name string) error {
 	known := false
 	f.update(func() {
 		for _, c := range f.comets {
 			if c.name == name {
 				known = true
-				f.setDraining(c, why, true)
+				f.setDraining(c, causeAdmin, true)
 			}
 		}
-		if known && why == causeAdmin {
+		if known {
 			f.drained[name] = true
 		}
 	})
@@ -28,22 +27,20 @@ func (f *fleet) drain(name string, why cause) error {
 	return nil
 }
 
-// undrain takes back what drain did for the same reason. The error says why the comet
-// drains all the same, if it does.
-func (f *fleet) undrain(name string, why cause) error {
+// undrain takes back what drain did. The error says why the comet drains all the same, if
+// it does.
+func (f *fleet) undrain(name string) error {
 	var known, was bool
 	var still []string
 	f.update(func() {
-		if why == causeAdmin {
-			was = f.drained[name]
-			delete(f.drained, name)
-		}
+		was = f.drained[name]
+		delete(f.drained, name)
 		for _, c := range f.comets {
 			if c.name != name {
 				continue
 			}
 			known = true
-			f.setDraining(c, why, false)
+			f.setDraining(c, causeAdmin, false)
 			for _, other := range c.drains {
 				still = append(still, string(other))
 			}

@@ -17,7 +17,7 @@ func TestDrainByAdmin(t *testing.T) {
 		var told []departing
 		b.fleet.onDrain = func(c *comet, why cause) { told = append(told, departing{c, why}) }
 		a := b.comet("a:80")
-		if err := b.fleet.drain("a", causeAdmin); err != nil {
+		if err := b.fleet.drain("a"); err != nil {
 			t.Fatal(err)
 		}
 		b.want("a:80", Draining)
@@ -32,7 +32,7 @@ func TestDrainByAdmin(t *testing.T) {
 		if d := b.owner(1); d.comet != a {
 			t.Errorf("its session: %+v", d)
 		}
-		if err := b.fleet.drain("a", causeAdmin); err != nil || len(told) != 1 {
+		if err := b.fleet.drain("a"); err != nil || len(told) != 1 {
 			t.Errorf("again: %v, told %d times", err, len(told))
 		}
 
@@ -49,7 +49,7 @@ func TestDrainByAdmin(t *testing.T) {
 		g.says(at("a", "a2", 3, cluster.Up), at("b", "b", 2, cluster.Up))
 		b.want("a2:80", Draining)
 
-		if err := b.fleet.undrain("a", causeAdmin); err != nil {
+		if err := b.fleet.undrain("a"); err != nil {
 			t.Fatal(err)
 		}
 		b.want("a2:80", Healthy)
@@ -63,18 +63,18 @@ func TestDrainByAdmin(t *testing.T) {
 func TestDrainForTwoReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, g := synced(t, at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
-		if err := b.fleet.drain("a", causeAdmin); err != nil {
+		if err := b.fleet.drain("a"); err != nil {
 			t.Fatal(err)
 		}
 		g.says(at("a", "a", 1, cluster.Leaving), at("b", "b", 2, cluster.Up))
-		err := b.fleet.undrain("a", causeAdmin)
+		err := b.fleet.undrain("a")
 		if err == nil || !strings.Contains(err.Error(), string(causeGoodbye)) {
 			t.Errorf("the comet leaves all the same: %v", err)
 		}
 		b.want("a:80", Draining)
 		g.says(at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
 		b.want("a:80", Healthy)
-		for _, err := range []error{b.fleet.drain("c", causeAdmin), b.fleet.undrain("c", causeAdmin)} {
+		for _, err := range []error{b.fleet.drain("c"), b.fleet.undrain("c")} {
 			if err == nil || !strings.Contains(err.Error(), `"c"`) {
 				t.Errorf("nobody's name: %v", err)
 			}
@@ -92,12 +92,12 @@ func TestDrainInherited(t *testing.T) {
 		g.says()
 		close(g.synced)
 		synctest.Wait()
-		if err := b.fleet.drain("http://a:80", causeAdmin); err != nil {
+		if err := b.fleet.drain("http://a:80"); err != nil {
 			t.Fatal(err)
 		}
 		g.says(at("comet-a", "a", 1, cluster.Up))
 		b.want("a:80", Draining)
-		if err := b.fleet.undrain("comet-a", causeAdmin); err != nil {
+		if err := b.fleet.undrain("comet-a"); err != nil {
 			t.Fatal(err)
 		}
 		b.want("a:80", Healthy)
