@@ -23,11 +23,11 @@ func each(t *testing.T, test func(t *testing.T, kind string)) {
 }
 
 // servers starts n servers.
-func servers(t *testing.T, kind string, n int) []*peer.Server {
+func servers(t *testing.T, kind string, n int, args ...string) []*peer.Server {
 	t.Helper()
 	var all []*peer.Server
 	for i := range n {
-		all = append(all, peer.StartServer(t, kind, fmt.Sprintf("%s-%d", kind, i+1), "127.0.0.1:0"))
+		all = append(all, peer.StartServer(t, kind, fmt.Sprintf("%s-%d", kind, i+1), "127.0.0.1:0", args...))
 	}
 	return all
 }

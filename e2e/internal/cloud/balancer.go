@@ -1,8 +1,10 @@
 package cloud
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/halleycomet/halley/e2e/internal/proc"
@@ -100,5 +102,27 @@ func (b *Balancer) Covers(comets ...*Comet) {
 			}
 		}
 		return errors.Join(errs...)
+	})
+}
+
+// Takes waits until the balancer sends new sessions to a comet, by its name.
+func (b *Balancer) Takes(comet string) {
+	b.cloud.tb.Helper()
+	proc.Until(b.cloud.tb, proc.Patience, comet+" takes sessions", func() error {
+		res, err := http.Get("http://" + b.Admin + "/comets")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		var comets []struct{ Name, State string }
+		if err := json.NewDecoder(res.Body).Decode(&comets); err != nil {
+			return err
+		}
+		for _, c := range comets {
+			if c.Name == comet && c.State == "healthy" {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v", comets)
 	})
 }

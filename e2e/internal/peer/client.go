@@ -161,6 +161,16 @@ func (c *Client) Published(within time.Duration, ref string) Event {
 	})
 }
 
+// Outcome is what became of a publish, if anything is known yet.
+func (c *Client) Outcome(ref string) (outcome Event, known bool) {
+	for _, e := range c.All() {
+		if e.Event == "published" && e.Ref == ref {
+			return e, true
+		}
+	}
+	return Event{}, false
+}
+
 // Connected waits, from a mark on, until the client says that it is connected.
 func (c *Client) Connected(within time.Duration, mark int) Event {
 	c.tb.Helper()

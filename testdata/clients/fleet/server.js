@@ -10,10 +10,11 @@ const cometd = require('cometd-nodejs-server');
 const {values} = parseArgs({options: {
     listen: {type: 'string', default: '127.0.0.1:0'},
     name: {type: 'string', default: 'node'},
+    timeout: {type: 'string', default: '30000'},
 }});
 const [host, port] = values.listen.split(':');
 
-const bayeux = cometd.createCometDServer();
+const bayeux = cometd.createCometDServer({timeout: Number(values.timeout)});
 let handshakes = 0;
 let unknown = 0;
 bayeux.addListener('sessionAdded', () => handshakes++);
