@@ -374,12 +374,29 @@ func TestDrainByAddress(t *testing.T) {
 	if r := b.post(publish("3", moved)).one(t); r.failed() {
 		t.Errorf("a publish after the move: %+v", r)
 	}
+	// So does a poll, as its client sent it: it is held there.
+	away := comets[0]
+	if away == home {
+		away = comets[1]
+	}
+	answers := make(chan *answer, 1)
+	go func() { answers <- b.post(connect("4", moved)) }()
+	b.until("it is held", func() bool { return b.comet(away).load.held.Load() == 1 })
+	servers[away.addr].queue(moved, "hello")
+	if got := <-answers; len(got.replies) != 2 || got.replies[1].failed() {
+		t.Errorf("a poll after the move: %s", got.body)
+	}
+	servers[away.addr].note(func() {
+		if ms := servers[away.addr].timeouts; len(ms) != 1 || ms[0] != "" {
+			t.Errorf("timeouts %q", ms)
+		}
+	})
 	servers[home.addr].note(func() {
 		if _, there := servers[home.addr].queues[moved]; there && moved != id {
 			t.Error("the new session is where the old one was")
 		}
 	})
-	if n := b.scrape("reroutes_total", "reason=stranger"); n != 1 {
+	if n := b.scrape("reroutes_total", "reason=stranger"); n != 2 {
 		t.Errorf("%v strangers", n)
 	}
 }

@@ -25,24 +25,26 @@ type farewell struct {
 }
 
 // A poll whose turn has not come may be held for as long, so that it comes again soon.
-const deniedMin, deniedMax = time.Second, 3 * time.Second
+const deniedLeast, deniedMost = time.Second, 3 * time.Second
 
 // takeTurn is asked before a poll is sent to c: does it move its client? If it does,
 // the request is changed for that; one that is to come again soon is changed, too.
-func (b *Balancer) takeTurn(rq *exchange, c *comet) {
-	dr := c.living().drain.Load()
+func (b *Balancer) takeTurn(rq *exchange, d decision) {
+	dr := d.comet.living().drain.Load()
 	if dr == nil || rq.rec.kind != recordPoll || rq.farewell != nil {
 		return
 	}
 	now := time.Now()
-	dr.polled.Store(now.UnixNano())
+	if d.reason != ReasonDraining { // else it may be nobody of the comet's
+		dr.polled.Store(now.UnixNano())
+	}
 	if b.fleet.snapshot().takers() == 0 {
 		return // there is nowhere to go
 	}
 	connect := rq.connect()
 	late := dr.late(now)
 	if !late && !dr.limit.Allow() {
-		rq.hurry(connect, deniedMin+rand.N(deniedMax-deniedMin))
+		rq.hurry(connect, deniedLeast+rand.N(deniedMost-deniedLeast))
 		return
 	}
 	rq.farewell = &farewell{drain: dr, acks: connect.ExtField("ack") != "", last: late}
@@ -66,8 +68,32 @@ func (rq *exchange) hurry(connect *bayeux.Message, most time.Duration) {
 	if a, ok := bayeux.ParseAdvice(connect.Advice); ok && a.Timeout >= 0 && a.Timeout <= most {
 		return
 	}
+	if rq.original == nil {
+		rq.original = &original{connect: *connect, body: rq.out.body, length: rq.from.body, target: rq.from.target, wait: rq.out.wait}
+	}
 	connect.Set("advice", connect.Advice.With("timeout", bayeux.RawJSON(strconv.FormatInt(most.Milliseconds(), 10))))
 	rq.write(rq.messages, &rq.out, &rq.from)
+}
+
+// original is a request as its client sent it, before its connect was hurried.
+type original struct {
+	connect bayeux.Message
+	body    []byte
+	length  int64
+	target  []byte
+	wait    time.Duration
+}
+
+// asItCame takes back what was changed to move the client: it is no client of the
+// comet that drains.
+func (rq *exchange) asItCame() {
+	rq.farewell = nil
+	if o := rq.original; o != nil {
+		rq.original = nil
+		*rq.connect() = o.connect
+		rq.out.body, rq.from.body, rq.from.target, rq.out.wait = o.body, o.length, o.target, o.wait
+	}
+	rq.from.plain = false
 }
 
 // passWhole passes on an answer that is to be looked at as a whole: one that moves its
@@ -92,8 +118,14 @@ func (b *Balancer) passWhole(rq *exchange, w *wire, d decision, end func()) *fai
 	}
 	if d.reason == ReasonDraining && isUnknown(response.Body()) {
 		rq.stranger = true
+		rq.asItCame()
 		response.Reset()
 		return &failure{stage: stageStranger, err: errStranger}
+	}
+	if rq.rec.kind == recordPoll {
+		if dr := d.comet.living().drain.Load(); dr != nil {
+			dr.polled.Store(time.Now().UnixNano())
+		}
 	}
 	if rq.farewell != nil {
 		b.move(rq, d)

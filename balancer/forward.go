@@ -15,7 +15,8 @@ type exchange struct {
 	request
 	ctx       *fasthttp.RequestCtx // until its answer is written
 	rec       record
-	farewell  *farewell        // moves its client to another comet; nil as a rule
+	farewell  *farewell // moves its client to another comet; nil as a rule
+	original  *original
 	stranger  bool             // the comet that is left does not know its session
 	conf      *inForce         // the configuration, from its beginning to its end
 	messages  []bayeux.Message // nil when there are none to be answered one by one
@@ -134,7 +135,7 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		room.leave()
 	}
 	out := &rq.out
-	b.takeTurn(rq, c)
+	b.takeTurn(rq, d)
 	out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
 	may := func() *failure {
 		switch {
@@ -205,7 +206,7 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		}
 		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
 		if fail.stage == stageTurn {
-			b.takeTurn(rq, c)
+			b.takeTurn(rq, d)
 			out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
 			continue
 		}
