@@ -155,6 +155,7 @@ func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 		return
 	}
 	defer b.finishOwn(rq, o.why, byBalancer)
+	answerID(&ctx.Response.Header, &rq.from)
 	if rq.messages == nil {
 		b.answerPlain(ctx, o)
 		return

@@ -93,6 +93,22 @@ type Config struct {
 	// CometTLS is how comets are reached whose URL is https.
 	CometTLS CometTLS
 
+	// ForwardHeaders are the headers by which comets are told of the client:
+	// [ForwardFor], [ForwardProto], [ForwardHost], [ForwardPort] and
+	// [ForwardForwarded] (RFC 7239). What one of TrustedProxies has written there is
+	// kept, or added to; from everybody else these headers, all others that begin with
+	// X-Forwarded-, and X-Real-IP are dropped. Default the first three.
+	ForwardHeaders []string
+
+	// RequestIDHeader is the header with the id of a request: that which one of
+	// TrustedProxies has given it, if it is at most 64 letters, digits or -._~+/=:@, else
+	// a new one of 128 random bits. The comet is sent it, the client gets it with the
+	// answer, the access log has it. Empty: there are no ids. Default "X-Request-Id".
+	RequestIDHeader string
+
+	// Trace says whether a request without a traceparent gets one. Default [TraceOff].
+	Trace Trace
+
 	// ProxyProtocol says whether connections begin with the header of the PROXY
 	// protocol, by which one of TrustedProxies tells the address of the client. It comes
 	// before TLS. Default [ProxyProtocolOff].
@@ -209,6 +225,8 @@ func DefaultConfig() Config {
 		Limits:          DefaultLimits(),
 		Log:             zap.NewNop(),
 
+		ForwardHeaders: []string{ForwardFor, ForwardProto, ForwardHost}, RequestIDHeader: "X-Request-Id", Trace: TraceOff,
+
 		ProxyProtocol: ProxyProtocolOff, CometProxyProtocol: ProxyOff,
 	}
 }
@@ -247,6 +265,17 @@ func (c *Config) Validate() error {
 	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		bad("trusted-proxies", "%w", err)
+	}
+	if _, err := parseForwards(c.ForwardHeaders); err != nil {
+		bad("forward-headers", "%w", err)
+	}
+	if err := checkIDHeader(c.RequestIDHeader); err != nil {
+		bad("request-id-header", "%q %w", c.RequestIDHeader, err)
+	}
+	switch c.Trace {
+	case TraceOff, TraceOn, TraceSampled:
+	default:
+		bad("trace", "%q is none of off, on, sampled", c.Trace)
 	}
 	switch c.ProxyProtocol {
 	case ProxyProtocolOff:

@@ -61,8 +61,10 @@ func defaultMaxConns() int {
 // free when none does any more.
 type ticket struct {
 	door *door
-	ip   netip.Addr
 	held atomic.Int32
+
+	// Guarded by door.mu.
+	ip netip.Addr
 }
 
 // enter gives a connection a place, or the reason why not. perIP is 0 for no bound.
@@ -104,6 +106,23 @@ func (t *ticket) leave() {
 	if t.door.byIP[t.ip]--; t.door.byIP[t.ip] == 0 {
 		delete(t.door.byIP, t.ip)
 	}
+}
+
+// introduce counts the connection for the address of the client from now on, which a
+// proxy has told; false when that has as many as it may.
+func (t *ticket) introduce(ip netip.Addr, perIP int) bool {
+	d := t.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if perIP > 0 && d.byIP[ip] >= perIP {
+		return false
+	}
+	if d.byIP[t.ip]--; d.byIP[t.ip] == 0 {
+		delete(d.byIP, t.ip)
+	}
+	d.byIP[ip]++
+	t.ip = ip
+	return true
 }
 
 func (d *door) len() int {

@@ -25,6 +25,7 @@ type excursion struct {
 type tried struct {
 	decision
 	room   slot
+	id     requestID
 	began  time.Time
 	waited time.Duration
 	// Either it failed, or its answer has begun.

@@ -114,6 +114,9 @@ func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 	}
 	if rq.tried = triedBefore(ctx.Conn()); rq.tried != nil {
 		rq.rec.began = rq.tried.began
+		if rq.tried.id.n > 0 {
+			rq.from.id = rq.tried.id // that which the comet was sent
+		}
 	}
 	rq.out.turn = turnOf(ctx.Conn())
 	return rq
@@ -123,7 +126,7 @@ func (b *Balancer) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 func (rq *exchange) learn(h *fasthttp.RequestHeader, conf *inForce, peer netip.Addr, https bool) {
 	rq.conf = conf
 	rq.request = request{kind: kindPage, ip: conf.proxies.client(peer, h.PeekAll(fasthttp.HeaderXForwardedFor))}
-	rq.from = headFrom{header: h, https: https, peer: peer, trusted: conf.proxies.trusts(peer), body: bodyNone, asked: conf.TLS.ClientCAFile != ""}
+	rq.from = newHeadFrom(conf, h, peer, https)
 	rq.effect = once
 	rq.out.wait = conf.Limits.UpstreamTimeout
 	rq.hold = conf.Limits.Hold
@@ -207,6 +210,9 @@ func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 		rq.rec.lesson = b.lessonOf(rq, d.comet)
 		fail := relay(ctx, w, getReader(w), &rq.conf.Limits, &rq.rec, b.answered(rq, d, end),
 			func(answer []byte) bool { return b.denied(rq, d, answer) })
+		if fail == nil {
+			answerID(&ctx.Response.Header, &rq.from)
+		}
 		if fail == nil && d.setCookie != "" {
 			ctx.Response.Header.Add(fasthttp.HeaderSetCookie, rq.conf.Cookie.SetCookie(d.setCookie))
 		}

@@ -26,6 +26,10 @@ type headFrom struct {
 	plain   bool       // the answer is to be read here: it must not be compressed
 	asked   bool       // certificates are asked for: who else names a subject is not believed
 	subject string     // of the client's certificate
+	adds    forwardSet // what the comet is told of the client
+	idName  string     // the header of the request's id; empty: it has none
+	id      requestID
+	trace   trace
 	// body is how the body is framed: its length, bodyChunked or bodyNone.
 	body int64
 }
@@ -34,6 +38,45 @@ const (
 	bodyChunked = -1
 	bodyNone    = -2
 )
+
+// newHeadFrom gathers what of a request's head does not depend on the comet either, nor
+// on the body.
+func newHeadFrom(conf *inForce, h *fasthttp.RequestHeader, peer netip.Addr, https bool) headFrom {
+	f := headFrom{
+		header: h, https: https, peer: peer, trusted: conf.proxies.trusts(peer), body: bodyNone,
+		asked: conf.TLS.ClientCAFile != "", adds: conf.forwards, idName: conf.idName, trace: beginTrace(conf.Trace, h),
+	}
+	if f.idName != "" {
+		f.id.identify(h, f.idName, f.trusted)
+	}
+	return f
+}
+
+// writes tells whether one of the headers that tell of the client is written anew.
+func (f *headFrom) writes(name []byte) bool {
+	switch string(name) {
+	case "X-Forwarded-For":
+		return f.adds&addsFor != 0
+	case "X-Forwarded-Proto":
+		return f.adds&addsProto != 0
+	case "X-Forwarded-Host":
+		return f.adds&addsHost != 0
+	case "X-Forwarded-Port":
+		return f.adds&addsPort != 0
+	}
+	return f.adds&addsForwarded != 0
+}
+
+// isOurs tells whether a header is one that appendHead knows.
+func isOurs(name string) bool {
+	switch name {
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection",
+		"Proxy-Authorization", "Te", "Trailer", "Upgrade", "Http2-Settings", "Expect", "Cookie", "Set-Cookie",
+		"Content-Type", "Origin", subjectHeader, headerTraceParent, headerTraceState:
+		return true
+	}
+	return false
+}
 
 // appendHead appends the request line and the headers as they go to a comet at
 // addr. A requestCookie replaces the browser's.
@@ -51,43 +94,45 @@ func appendHead(dst []byte, f *headFrom, addr, cookieName, requestCookie string)
 	dst = append(dst, " HTTP/1.1\r\n"...)
 	dst = appendLine(dst, "Host", host)
 
-	var cookies, forwarded [][]byte
-	var proto, forwardedHost []byte
+	var cookies [][]byte
 	nominated := f.header.PeekAll(fasthttp.HeaderConnection)
 	for name, value := range f.header.AllInOrder() {
 		switch string(name) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection",
 			"Proxy-Authorization", "Te", "Trailer", "Upgrade", "Http2-Settings", "Expect":
 			// Framing and hop-by-hop: written anew, or meant for us alone.
+			continue
 		case "Cookie":
-			if requestCookie == "" {
-				dst = appendLine(dst, "Cookie", value)
-			} else {
+			if requestCookie != "" {
 				cookies = append(cookies, value)
-			}
-		case subjectHeader:
-			if !f.asked {
-				dst = appendLine(dst, subjectHeader, value)
-			}
-		case "X-Forwarded-For":
-			forwarded = append(forwarded, value)
-		case "X-Forwarded-Proto":
-			proto = value
-		case "X-Forwarded-Host":
-			forwardedHost = value
-		case "Accept-Encoding":
-			if !f.plain && !listed(nominated, name) {
-				dst = appendLine(dst, "Accept-Encoding", value)
-			}
-		default:
-			if !isToken(name) || listed(nominated, name) {
 				continue
 			}
-			dst = append(dst, name...)
-			dst = append(dst, ": "...)
-			dst = append(dst, value...)
-			dst = append(dst, "\r\n"...)
+		case subjectHeader:
+			if f.asked {
+				continue
+			}
+		case headerTraceParent, headerTraceState:
+			if f.trace.n > 0 {
+				continue
+			}
+		case "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port":
+			if !f.trusted || f.writes(name) {
+				continue
+			}
+		case "Accept-Encoding":
+			if f.plain || listed(nominated, name) {
+				continue
+			}
+		default:
+			if !isToken(name) || listed(nominated, name) || !f.trusted && tellsOfClients(name) ||
+				f.idName != "" && string(name) == f.idName {
+				continue
+			}
 		}
+		dst = append(dst, name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, value...)
+		dst = append(dst, "\r\n"...)
 	}
 	if requestCookie != "" {
 		dst = append(dst, "Cookie: "...)
@@ -95,29 +140,17 @@ func appendHead(dst []byte, f *headFrom, addr, cookieName, requestCookie string)
 		dst = append(dst, "\r\n"...)
 	}
 
-	dst = append(dst, "X-Forwarded-For: "...)
-	for _, v := range forwarded {
-		dst = append(dst, v...)
-		dst = append(dst, ", "...)
-	}
-	dst = f.peer.AppendTo(dst)
-	dst = append(dst, "\r\n"...)
-	if !f.trusted || len(proto) == 0 {
-		proto = []byte("http")
-		if f.https {
-			proto = []byte("https")
-		}
-	}
-	dst = appendLine(dst, "X-Forwarded-Proto", proto)
-	if !f.trusted || len(forwardedHost) == 0 {
-		forwardedHost = host
-	}
-	dst = appendLine(dst, "X-Forwarded-Host", forwardedHost)
-
+	dst = appendForwards(dst, f, host)
 	if f.subject != "" {
 		dst = append(dst, subjectHeader+": "...)
 		dst = append(dst, f.subject...)
 		dst = append(dst, "\r\n"...)
+	}
+	if f.idName != "" {
+		dst = appendLine(dst, f.idName, f.id.bytes())
+	}
+	if f.trace.n > 0 {
+		dst = appendLine(dst, headerTraceParent, f.trace.text[:f.trace.n])
 	}
 
 	if f.upgrade {
@@ -220,6 +253,10 @@ func cleanAnswer(h *fasthttp.ResponseHeader) {
 	}
 	h.Del("Keep-Alive")
 	h.Del("Proxy-Connection")
+	h.Del("Proxy-Authenticate")
+	h.Del("Proxy-Authentication-Info")
+	h.Del("Te")
+	h.Del("Upgrade")
 	h.ResetConnectionClose()
 	h.SetProtocol([]byte("HTTP/1.1"))
 }

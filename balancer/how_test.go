@@ -9,6 +9,7 @@ import (
 
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -85,7 +86,7 @@ func (c *fakeComet) start(addr string) {
 	if c.tls != nil {
 		ln = tls.NewListener(ln, c.tls)
 	}
-	c.server = &http.Server{Handler: http.HandlerFunc(c.handle), ConnState: func(conn net.Conn, s http.ConnState) {
+	c.server = &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(c.handle), ConnState: func(conn net.Conn, s http.ConnState) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		switch s {
@@ -219,6 +220,7 @@ func quick() Config {
 	cfg := DefaultConfig()
 	cfg.CheckInterval, cfg.RecheckInterval = 200*time.Millisecond, 20*time.Millisecond
 	cfg.Limits.Hold = 0
+	cfg.RequestIDHeader = "" // the same request is the same bytes
 	return cfg
 }
 

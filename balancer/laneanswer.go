@@ -1,6 +1,9 @@
 package balancer
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // answerVerdict tells what the lane makes of an answer.
 type answerVerdict uint8
@@ -109,20 +112,25 @@ func (a *laneAnswer) header(name, value []byte) bool {
 	return true
 }
 
-// appendTo appends the answer without the headers that are not passed on.
-func (a *laneAnswer) appendTo(dst, data []byte) []byte {
-	head := data[:a.head]
+// appendTo appends the answer without the headers that are not passed on, and with the
+// id of its request where there are ids.
+func (a *laneAnswer) appendTo(dst, data []byte, idName string, id []byte) []byte {
+	head := data[:a.head-len("\r\n")]
 	for len(head) > 0 {
 		n := bytes.IndexByte(head, '\n') + 1
 		line := head[:n]
 		head = head[n:]
 		name, _, _ := bytes.Cut(line, []byte{':'})
-		if len(dst) > 0 && (bytes.EqualFold(name, []byte("Connection")) || bytes.EqualFold(name, []byte("Keep-Alive"))) {
+		if len(dst) > 0 && (bytes.EqualFold(name, []byte("Connection")) || bytes.EqualFold(name, []byte("Keep-Alive")) ||
+			len(name) == len(idName) && strings.EqualFold(string(name), idName)) {
 			continue
 		}
 		dst = append(dst, line...)
 	}
-	return append(dst, data[a.head:]...)
+	if idName != "" {
+		dst = appendLine(dst, idName, id)
+	}
+	return append(dst, data[a.head-len("\r\n"):]...)
 }
 
 // printable tells whether text has no control characters but tabs.

@@ -53,6 +53,8 @@ type laneClient struct {
 	room   slot
 	reason Reason
 	cookie string // that the comet sees (decision.requestCookie)
+	idName string // as in headFrom
+	id     requestID
 	body   int    // of the request
 	kind   recordKind
 	began  time.Time // or since when it rests
@@ -146,6 +148,7 @@ func (c *laneClient) received(data []byte) {
 	c.request = append(c.request[:0], data...)
 	c.comet, c.reason, c.cookie, c.body = d.comet, d.reason, d.requestCookie, len(body)
 	c.kind, c.began = rq.rec.kind, l.loop.Now()
+	c.idName, c.id = rq.from.idName, rq.from.id
 	l.out = appendHead(l.out[:0], &rq.from, d.comet.addr, rq.conf.Cookie.Name, d.requestCookie)
 	l.out = append(l.out, body...)
 	c.count(1)
@@ -336,4 +339,7 @@ func (c *laneClient) describe(f *facts) {
 	f.client = l.b.inForce().proxies.client(c.peer, h.PeekAll(fasthttp.HeaderXForwardedFor))
 	f.method, f.target, f.proto, f.host = h.Method(), h.RequestURI(), h.Protocol(), h.Host()
 	f.agent, f.referer = h.UserAgent(), h.Referer()
+	if c.idName != "" {
+		f.id = c.id.bytes()
+	}
 }

@@ -339,8 +339,8 @@ func (w *laneWire) read() {
 	} else {
 		w.pool.put(w)
 	}
-	if a.edit {
-		l.out = a.appendTo(l.out[:0], data)
+	if a.edit || c.idName != "" {
+		l.out = a.appendTo(l.out[:0], data, c.idName, c.id.bytes())
 		data = l.out
 	}
 	c.answered(a.status, data, a.body)
@@ -376,6 +376,7 @@ func (c *laneClient) visit(fail *failure, w *wire) *excursion {
 	return &excursion{
 		front: c.request,
 		tried: &tried{
+			id: c.id,
 			decision: decision{comet: c.comet, reason: c.reason, requestCookie: c.cookie},
 			room:     c.room, began: c.began, waited: c.lane.since(c.began), fail: fail, wire: w,
 		},

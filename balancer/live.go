@@ -30,7 +30,10 @@ type inForce struct {
 	Config
 	origins origins.Policy
 	proxies proxies
-	listed  []entry
+	// What of a request's head is told or begun: see headFrom.
+	forwards forwardSet
+	idName   string
+	listed   []entry
 }
 
 func newLive(cfg Config) (*live, error) {
@@ -61,9 +64,14 @@ func newInForce(cfg Config) (*inForce, error) {
 	cfg.Comets = slices.Clone(cfg.Comets)
 	cfg.TrustedProxies = slices.Clone(cfg.TrustedProxies)
 	cfg.Origins = slices.Clone(cfg.Origins)
+	cfg.ForwardHeaders = slices.Clone(cfg.ForwardHeaders)
 	in := &inForce{Config: cfg}
 	var err error
 	if in.origins, err = origins.Parse(cfg.Origins); err != nil {
+		return nil, err
+	}
+	in.idName = canonicalName(cfg.RequestIDHeader)
+	if in.forwards, err = parseForwards(cfg.ForwardHeaders); err != nil {
 		return nil, err
 	}
 	if in.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {

@@ -173,6 +173,10 @@ func (b *Balancer) introduce(c *clientConn, mode ProxyProtocol) error {
 	case !client.IsValid():
 		return result(proxyLocal, nil)
 	}
+	if !conf.proxies.trusts(client.Addr()) && !c.ticket.introduce(client.Addr(), conf.MaxConnsPerIP) {
+		b.door.shut.WithLabelValues(string(shutPerIP)).Inc()
+		return fmt.Errorf("%v has too many connections", client.Addr())
+	}
 	c.from = net.TCPAddrFromAddrPort(client)
 	return result(proxyOK, nil)
 }

@@ -281,6 +281,32 @@ func TestProxyProtocolGoesFirst(t *testing.T) {
 	s.until("nobody is kept", func() bool { return s.greeted.len() == 0 })
 }
 
+// The connections of a client are counted as its own, and not as its proxy's.
+func TestConnectionsOfClientsBehindAProxy(t *testing.T) {
+	cfg := quick()
+	cfg.ProxyProtocol, cfg.TrustedProxies, cfg.MaxConnsPerIP = ProxyProtocolRequired, []string{"127.0.0.0/8"}, 2
+	b := listing(t, cfg, forwards(t))
+	open := func(client string) (conn net.Conn, answered bool) {
+		c := b.connection()
+		io.WriteString(c, "PROXY TCP4 "+client+" 192.0.2.1 12345 443\r\nGET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+		n, _ := c.Read(make([]byte, 1000))
+		return c, n > 0
+	}
+	one, first := open("203.0.113.7")
+	_, second := open("203.0.113.7")
+	_, third := open("203.0.113.7")
+	_, other := open("203.0.113.8")
+	if !first || !second || third || !other {
+		t.Errorf("let in: %v %v %v, and another's %v", first, second, third, other)
+	}
+	one.Close()
+	b.until("there is room again", func() bool {
+		conn, in := open("203.0.113.7")
+		conn.Close()
+		return in
+	})
+}
+
 // Connections to comets begin with the client's address, and serve nobody else.
 func TestProxyProtocolToComets(t *testing.T) {
 	for _, version := range []ProxyVersion{ProxyV1, ProxyV2} {

@@ -105,6 +105,9 @@ func (b *Balancer) finish(r *record, of described) {
 func (rq *exchange) describe(f *facts) {
 	describeCtx(rq.ctx, f)
 	f.client = rq.ip
+	if rq.from.idName != "" {
+		f.id = rq.from.id.bytes()
+	}
 }
 
 // stranger is a request that was refused before anything was made of it.

@@ -36,6 +36,9 @@ func (b *Balancer) passUpgrade(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 		if d.setCookie != "" {
 			answer = appendLine(answer, fasthttp.HeaderSetCookie, []byte(rq.conf.Cookie.SetCookie(d.setCookie)))
 		}
+		if rq.from.idName != "" {
+			answer = appendLine(answer, rq.from.idName, rq.from.id.bytes())
+		}
 		answer = append(answer, "\r\n"...)
 		_, _ = br.Discard(len(head)) // what was peeked at is there
 		rest, _ := br.Peek(br.Buffered())

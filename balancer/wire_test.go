@@ -72,10 +72,13 @@ func (r *recorder) serveOne(conn net.Conn, in *bufio.Reader, wire *bytes.Buffer)
 }
 
 // recording is a balancer in front of a recorder.
-func recording(t *testing.T) (*running, *recorder) {
+func recording(t *testing.T, changes ...func(*Config)) (*running, *recorder) {
 	t.Helper()
 	r := newRecorder(t)
 	cfg := quick()
+	for _, change := range changes {
+		change(&cfg)
+	}
 	cfg.CheckInterval = time.Hour
 	cfg.Comets = []string{"http://" + r.addr}
 	return run(t, cfg, nil), r
@@ -121,9 +124,13 @@ func TestRequestOnTheWire(t *testing.T) {
 			"GET / HTTP/1.1\r\n" + host + "Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\n" +
 				"Proxy-Connection: x\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\nX-End: 2\r\n\r\n",
 			"GET / HTTP/1.1\r\n" + host + "X-End: 2\r\n" + forwarded + "\r\n"},
-		{"X-Forwarded-For is added to, what is said of the scheme is not believed",
-			"GET / HTTP/1.1\r\n" + host + "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n",
-			"GET / HTTP/1.1\r\n" + host + strings.Replace(forwarded, "127", "1.2.3.4, 5.6.7.8, 127", 1) + "\r\n"},
+		{"who is no proxy is not believed, and not passed on",
+			"GET / HTTP/1.1\r\n" + host + "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n" +
+				"X-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /x\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n\r\n",
+			"GET / HTTP/1.1\r\n" + host + forwarded + "\r\n"},
+		{"what hides headers of ours hides nothing",
+			"GET / HTTP/1.1\r\n" + host + "Connection: X-Forwarded-For, x-forwarded-proto, Host, X-Hop\r\nX-Hop: 1\r\n\r\n",
+			"GET / HTTP/1.1\r\n" + host + forwarded + "\r\n"},
 		{"a body of known length",
 			"PUT /x HTTP/1.1\r\n" + host + "Content-Length: 5\r\n\r\nhello",
 			"PUT /x HTTP/1.1\r\n" + host + forwarded + "Content-Length: 5\r\n\r\nhello"},

@@ -56,6 +56,7 @@ func declareServe(s *cli.Settings) *settings {
 	declareHandover(s, set)
 	declareRouting(s, &b.Routing)
 	declareProxy(s, b)
+	declareHeaders(s, b)
 	declareTLS(s, &b.TLS)
 	declareCometTLS(s, &b.CometTLS)
 	declareChecks(s, b)

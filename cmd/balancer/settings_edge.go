@@ -34,6 +34,13 @@ func declareProxy(s *cli.Settings, b *balancer.Config) {
 	cli.Enum(s, &b.CometProxyProtocol, "comet-proxy-protocol", []balancer.ProxyVersion{balancer.ProxyOff, balancer.ProxyV1, balancer.ProxyV2}, "Whether connections to comets begin with such a header. Each then serves one connection of a client, so there are more of them.")
 }
 
+// declareHeaders binds what is added to requests.
+func declareHeaders(s *cli.Settings, b *balancer.Config) {
+	s.List(&b.ForwardHeaders, "forward-headers", "HEADER", "The headers by which comets are told of the client, of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded. From everybody but --trusted-proxies they are dropped.")
+	s.String(&b.RequestIDHeader, "request-id-header", "HEADER", "The header with the id of a request: that of one of --trusted-proxies, or a new one. Empty: there are no ids.")
+	cli.Enum(s, &b.Trace, "trace", []balancer.Trace{balancer.TraceOff, balancer.TraceOn, balancer.TraceSampled}, "Whether a request without a traceparent gets one (W3C Trace Context), also one that is to be recorded.")
+}
+
 // checkTLS reports settings of TLS that lead nowhere.
 func (s *settings) checkTLS(r *cli.Report) {
 	switch t := &s.balancer.TLS; {
