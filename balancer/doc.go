@@ -81,9 +81,10 @@
 //
 // Path, query, host, header values and bodies pass byte for byte; the names of
 // headers in their canonical spelling. Hop-by-hop headers end here. Added are
-// X-Forwarded-For (to what is there), X-Forwarded-Proto and -Host (kept only when a
-// trusted proxy wrote them), and the browser cookie when one is minted. Nothing else
-// is invented, also not Date, Server or Content-Type. Trailers of requests, and
+// X-Forwarded-For, -Proto and -Host (what a trusted proxy wrote there is kept, what
+// anybody else did is dropped), the id of the request, a trace if one is to be begun,
+// and the browser cookie when one is minted. Nothing else is invented, also not Date,
+// Server or Content-Type. Trailers of requests, and
 // interim answers (1xx), are left out. An upgrade to WebSocket is a tunnel of bytes:
 // the 101 and all frames pass as they were written, but for the cookie in the 101.
 //

@@ -55,7 +55,7 @@ type laneClient struct {
 	cookie string // that the comet sees (decision.requestCookie)
 	idName string // as in headFrom
 	id     requestID
-	body   int    // of the request
+	body   int // of the request
 	kind   recordKind
 	began  time.Time // or since when it rests
 }

@@ -65,9 +65,6 @@ func (l *lane) parse(rq *exchange, peer netip.Addr, data []byte) (body []byte, w
 	conf := l.b.inForce()
 	rq.conf = conf
 	if conf.TLS.RedirectPort != 0 {
-		return nil, exitOther // as a rule it is sent to https
-	}
-	if conf.TLS.RedirectPort != 0 {
 		return nil, exitOther
 	}
 	if n := min(len(data), len(postLine)); !bytes.Equal(data[:n], postLine[:n]) {

@@ -376,7 +376,7 @@ func (c *laneClient) visit(fail *failure, w *wire) *excursion {
 	return &excursion{
 		front: c.request,
 		tried: &tried{
-			id: c.id,
+			id:       c.id,
 			decision: decision{comet: c.comet, reason: c.reason, requestCookie: c.cookie},
 			room:     c.room, began: c.began, waited: c.lane.since(c.began), fail: fail, wire: w,
 		},

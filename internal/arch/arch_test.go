@@ -47,6 +47,7 @@ var given = map[string][]string{
 	"github.com/spf13/pflag":                  {"internal/cli"},
 	"github.com/tidwall/gjson":                {"bayeux"},
 	"github.com/cespare/xxhash/v2":            {"balancer"},
+	"github.com/pires/go-proxyproto":          {"balancer"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"internal/load"},
 }
 
