@@ -378,9 +378,9 @@ func FuzzLaneAnswer(f *testing.F) {
 		if len(data) < a.head+a.body {
 			return
 		}
-		out := a.appendTo(nil, data[:a.head+a.body])
+		out := a.appendTo(nil, data[:a.head+a.body], "X-Request-Id", []byte("0123"))
 		again, v := readAnswer(out)
-		if v != answerPlain || again.edit || again.status != a.status || again.body != a.body || !bytes.Equal(out[again.head:], data[a.head:a.head+a.body]) {
+		if v != answerPlain || again.edit || !bytes.Contains(out[:again.head], []byte("\r\nX-Request-Id: 0123\r\n")) || again.status != a.status || again.body != a.body || !bytes.Equal(out[again.head:], data[a.head:a.head+a.body]) {
 			t.Fatalf("passed on as %q", out)
 		}
 	})
