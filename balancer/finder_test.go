@@ -41,6 +41,13 @@ func (b *bench) addrs() string {
 	return strings.Join(out, ", ")
 }
 
+// lookups waits until the name comets was asked for n times more.
+func (b *bench) lookups(d *dnsTable, n int) {
+	for until := d.asks("comets") + n; d.asks("comets") < until; {
+		b.after(100 * time.Millisecond)
+	}
+}
+
 func (b *bench) wantAddrs(what, want string) {
 	b.t.Helper()
 	if got := b.addrs(); got != want {
@@ -67,21 +74,21 @@ func TestNameIsFollowed(t *testing.T) {
 		}
 
 		d.set("comets", "10.0.0.1", "10.0.0.3")
-		b.after(5500 * time.Millisecond)
+		b.lookups(d, 1)
 		b.wantAddrs("new and missing", "10.0.0.1:81, 10.0.0.2:81, 10.0.0.3:81")
 		two := b.comet("10.0.0.2:81")
 		two.load.begin()
-		b.after(5500 * time.Millisecond)
+		b.lookups(d, 1)
 		b.wantAddrs("missing twice", "10.0.0.1:81, 10.0.0.2:81 draining, 10.0.0.3:81")
 		d.set("comets", "10.0.0.1", "10.0.0.2", "10.0.0.3")
-		b.after(5500 * time.Millisecond)
+		b.lookups(d, 1)
 		b.wantAddrs("back", "10.0.0.1:81, 10.0.0.2:81, 10.0.0.3:81")
 		if b.comet("10.0.0.2:81") != two {
 			t.Error("it came back as another comet")
 		}
 
 		d.set("comets", "10.0.0.1", "10.0.0.3")
-		b.after(11 * time.Second)
+		b.lookups(d, 2)
 		b.wantAddrs("missing for good", "10.0.0.1:81, 10.0.0.2:81 draining, 10.0.0.3:81")
 		b.after(20 * time.Second)
 		b.wantAddrs("a poll is under way", "10.0.0.1:81, 10.0.0.2:81 draining, 10.0.0.3:81")
@@ -106,14 +113,14 @@ func TestUnlistedEnds(t *testing.T) {
 		b.comet("10.0.0.2:80").load.begin()
 		b.comet("10.0.0.3:80").load.begin()
 		d.set("comets", "10.0.0.1")
-		b.after(11 * time.Second)
+		b.lookups(d, 2)
 		b.wantAddrs("drained", "10.0.0.1:80, 10.0.0.2:80 draining, 10.0.0.3:80 draining")
 		b.refuses("10.0.0.3:80")
 		b.after(2 * time.Second)
 		b.wantAddrs("one is down", "10.0.0.1:80, 10.0.0.2:80 draining")
 		b.after(45 * time.Second)
 		b.wantAddrs("within the time", "10.0.0.1:80, 10.0.0.2:80 draining")
-		b.after(15 * time.Second)
+		b.after(20 * time.Second)
 		b.wantAddrs("its time is over", "10.0.0.1:80")
 	})
 }
@@ -134,7 +141,7 @@ func TestNameServerIll(t *testing.T) {
 			t.Errorf("%d lines of log for 4 changes", n)
 		}
 		d.set("comets", "10.0.0.2")
-		b.after(12 * time.Second)
+		b.lookups(d, 2)
 		if got := b.addrs(); !strings.HasPrefix(got, "10.0.0.1:80 draining, 10.0.0.2:80, ") {
 			t.Errorf("well again: %s", got)
 		}
