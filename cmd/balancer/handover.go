@@ -86,10 +86,7 @@ func (n *process) joinGossip(ctx context.Context) error {
 // that no request waits for that.
 func (n *process) enter(ctx context.Context) error {
 	if n.predecessor != nil {
-		if err := n.predecessor.Await(ctx, n.balancer.Ready); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := n.predecessor.Await(ctx, n.balancer.Ready); ctx.Err() == nil && err != nil {
 			return err
 		}
 		n.predecessor.Close()
