@@ -96,11 +96,12 @@
 // the client's: gently (what it still sends is read for up to 1 s) if it may have an
 // answer to read.
 //
-// Requests that parsers may read in two ways are refused, or brought into one form:
-// bodies are framed anew; folded headers, a Content-Length beside a Transfer-Encoding,
-// CONNECT, TRACE and versions other than HTTP/1.0 and 1.1 are refused, upgrades other
-// than to WebSocket are not passed on, and a connection ends after a request whose
-// body was not read to its end.
+// Requests that parsers may read in two ways are refused (oddHead), or brought into one
+// form: bodies are framed anew; a Content-Length beside a Transfer-Encoding, other
+// codings than chunked, folded headers, bare LFs, names that are none, methods in small
+// letters, CONNECT, TRACE and versions other than HTTP/1.0 and 1.1 are refused, upgrades
+// other than to WebSocket are not passed on, and a connection ends after a request whose
+// body was not read to its end, or had trailers.
 //
 // # Configuration
 //

@@ -119,7 +119,10 @@ var hopsAndUpgrades = []hostile{
 
 // sizes are about too much of something.
 var sizes = []hostile{
-	{name: "a head of 15 KB in many headers", sent: get(strings.Repeat("X: 1\r\n", 2500)), passed: gotten + strings.Repeat("X: 1\r\n", 2500) + "\r\n"},
+	{name: "many headers", sent: get(strings.Repeat("X: 1\r\n", 250)), passed: gotten + strings.Repeat("X: 1\r\n", 250) + "\r\n"},
+	{name: "too many headers", sent: get(strings.Repeat("X: 1\r\n", 260)), refused: "400"},
+	{name: "too many headers that are nominated", sent: get("Connection: a" + strings.Repeat(",a", 32) + "\r\n"), refused: "400"},
+	{name: "many headers that are nominated", sent: get("Connection: a" + strings.Repeat(",a", 31) + "\r\nA: 1\r\n"), passed: gotten + "\r\n"},
 	{name: "a head of 20 KB in many headers", sent: get(strings.Repeat("X: 1\r\n", 3400)), refused: "431"},
 	{name: "a head of 20 KB in one header", sent: get("X: " + strings.Repeat("x", 20_000) + "\r\n"), refused: "431"},
 	{name: "a long target", sent: "GET {P}?" + strings.Repeat("x", 8000) + " HTTP/1.1\r\n" + hostLine + "\r\n", passed: "GET {P}?" + strings.Repeat("x", 8000) + " HTTP/1.1\r\n" + hostLine + "\r\n"},

@@ -48,12 +48,20 @@ func oddTarget(h *fasthttp.RequestHeader) string {
 	return ""
 }
 
-// oddLines looks at the header lines as they came: for ends of lines that are not CR LF, for
+const (
+	// maxHeaders is how many headers a request may have: well above what browsers send behind proxies.
+	maxHeaders = 256
+	// maxNominated is how many headers it may name as being for this hop. Each of those that it has is
+	// compared with each of these.
+	maxNominated = 32
+)
+
+// oddLines looks at the header lines as they came: for too many of them, for ends of lines that are not CR LF, for
 // lines that are continued (RFC 9112, 5.2, lets a server refuse them), for names that are none, and for
 // more than one framing of the body, or another than a length or chunks (RFC 9112, 6.1).
 func oddLines(raw []byte) string {
-	framings := 0
-	for len(raw) > 0 {
+	framings, nominated, lines := 0, 0, 0
+	for ; len(raw) > 0; lines++ {
 		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
 		raw = rest
 		if len(line) == 0 || line[len(line)-1] != '\r' {
@@ -69,18 +77,32 @@ func oddLines(raw []byte) string {
 		if !found || !isToken(name) {
 			return "this is no name of a header\n"
 		}
-		switch {
-		case bytes.EqualFold(name, []byte(fasthttp.HeaderContentLength)):
-			framings++
-		case bytes.EqualFold(name, []byte(fasthttp.HeaderTransferEncoding)):
+		switch len(name) { // most are of another length
+		case len("Connection"):
+			if bytes.EqualFold(name, []byte("Connection")) {
+				nominated += 1 + bytes.Count(value, []byte{','})
+			}
+		case len("Content-Length"):
+			if bytes.EqualFold(name, []byte("Content-Length")) {
+				framings++
+			}
+		case len("Transfer-Encoding"):
+			if !bytes.EqualFold(name, []byte("Transfer-Encoding")) {
+				break
+			}
 			framings++
 			if !bytes.EqualFold(bytes.Trim(value, " \t"), []byte("chunked")) {
 				return "chunked is the only coding that is taken\n"
 			}
 		}
 	}
-	if framings > 1 {
+	switch {
+	case framings > 1:
 		return "a body has one length: Content-Length or Transfer-Encoding\n"
+	case lines > maxHeaders:
+		return "these are too many headers\n"
+	case nominated > maxNominated:
+		return "these are too many headers for one hop\n"
 	}
 	return ""
 }
