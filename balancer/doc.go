@@ -57,6 +57,8 @@
 //	no comet is healthy         after Limits.Hold: 503::no_comet, advice retry
 //	an upgrade, and no comet    after Limits.Hold: accepted, its first message answered
 //	                            likewise, closed with 1013
+//	its comet drains            its next connect: at once, with what waits, and 402, advice
+//	                            handshake; WebSocket: closed with 1012
 //	its WebSocket's comet goes  closed with 1012, plainly within a frame
 //	it drains                   likewise, but only between two frames, spread over the
 //	                            time that the drain has
