@@ -34,7 +34,7 @@ func (b *Balancer) toHTTPS(ctx *fasthttp.RequestCtx) bool {
 // appendLocation appends where a request goes to by https. Not every host that a
 // client may send is fit to be repeated.
 func appendLocation(dst, host, path []byte, port int) ([]byte, bool) {
-	name := host
+	var name []byte
 	if end := bytes.LastIndexByte(host, ']'); bytes.HasPrefix(host, []byte("[")) && end > 0 {
 		name = host[:end+1]
 	} else {
