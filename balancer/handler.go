@@ -237,7 +237,8 @@ func (b *Balancer) parseError(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, fasthttp.ErrTimeout):
 		b.refuse(ctx, reasonTimeout, fasthttp.StatusRequestTimeout, "the request did not come\n")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &timeout):
-		// Hung up; what is written now reaches nobody. It was no request.
+		// Hung up, or at least no more will be sent: it was no request, and counts as none.
+		refuse(ctx, fasthttp.StatusBadRequest, "the request did not come\n")
 	default:
 		b.refuse(ctx, reasonMalformed, fasthttp.StatusBadRequest, "this is no HTTP request\n")
 	}

@@ -264,6 +264,7 @@ func (l *lane) serve(conn *net.TCPConn, t *ticket, v *excursion) {
 	c.rests.Store(time.Now().UnixNano()) // until there is a whole request
 	l.b.clients.add(c)
 	if !l.lanes.shift.Serve(c) {
+		v.end()
 		c.Close()
 	}
 }

@@ -111,6 +111,9 @@ func (c *laneClient) read() {
 	default:
 		c.spoke, c.more = true, false
 		c.received(p[:before+n])
+		if c.hup && c.state == clientReads {
+			c.read() // the end, of which nothing more is told
+		}
 	}
 }
 
@@ -264,7 +267,7 @@ func (c *laneClient) rest() {
 	c.request = trim(c.request)
 	c.comet, c.cookie, c.began = nil, "", c.lane.loop.Now()
 	c.lane.loop.Timeouts(c.lane.b.conf().Limits.IdleTimeout).Set(&c.sock)
-	if c.more {
+	if c.more || c.hup {
 		c.read()
 	}
 }

@@ -54,7 +54,8 @@ type laneWire struct {
 	prev, next *laneWire   // in the pool
 
 	state    wireState
-	cut      bool // the request could not be written to its end
+	cut      bool // the request could not be written to its end, or was answered before
+	hup      bool // the comet sends no more than what is there to read
 	released bool // the comet was told that nobody waits, and may have answered before
 	reused   bool
 	ackKnown bool
@@ -78,7 +79,7 @@ func (l *lane) send(c *laneClient, rq *exchange) {
 		return
 	}
 	w = &laneWire{pool: p, client: c, wait: rq.out.wait, state: wireDials}
-	addr, _ := p.up.literal()
+	addr, _ := p.up.literal() // it was known just now
 	if err := l.loop.Dial(&w.sock, addr, w); err != nil {
 		w.client = nil
 		c.failed(&failure{stage: dialStage(err), err: err})
@@ -189,6 +190,7 @@ func (w *laneWire) unlink() {
 
 // Ready is called by the loop.
 func (w *laneWire) Ready(_ *park.Sock, e park.Events) {
+	w.hup = w.hup || e&park.Hangup != 0
 	switch {
 	case e&park.Ended != 0:
 		if c := w.client; c != nil {
@@ -316,15 +318,20 @@ func (w *laneWire) read() {
 	switch {
 	case verdict == answerPartial && len(data) < maxAnswerHead, verdict == answerPlain && len(data) < a.head+a.body:
 		if w.state != wireAnswers {
+			w.cut = w.cut || w.state == wireSends
 			w.state = wireAnswers
 			l.loop.Timeouts(w.pool.up.limits().UpstreamTimeout).Set(&w.sock)
 		}
 		w.buf = append(make([]byte, 0, max(len(data), a.head+a.body)), data...)
+		if w.hup {
+			w.read() // the end, of which nothing more is told
+		}
 		return
 	case w.released && (verdict != answerPlain || a.status != fasthttp.StatusOK || a.body == 0):
 		w.failed(stageReleased, errWoken) // how a server ends what nobody waits for
 		return
 	case verdict != answerPlain, w.state == wireSends:
+		w.cut = w.cut || w.state == wireSends
 		w.handOver(data)
 		return
 	}
@@ -333,7 +340,7 @@ func (w *laneWire) read() {
 	data = data[:a.head+a.body]
 	w.buf = nil
 	w.sock.ClearTimeout()
-	if w.cut || w.released || !whole || a.close {
+	if w.cut || w.hup || w.released || !whole || a.close {
 		w.client = nil
 		w.close()
 	} else {
@@ -419,10 +426,10 @@ type seen struct {
 
 // literal is the address, if it is known: it is one, or the name has been dialled
 // lately.
-func (u *upstream) literal() (netip.AddrPort, bool) {
+func (u *upstream) literal() (addr netip.AddrPort, ok bool) {
 	s := u.seen.Load()
-	if s == nil || !s.at.IsZero() && time.Since(s.at) > nameTime {
-		return netip.AddrPort{}, false
+	if s == nil {
+		return addr, false
 	}
-	return s.addr, true
+	return s.addr, s.at.IsZero() || time.Since(s.at) <= nameTime
 }

@@ -156,8 +156,8 @@ func (u *upstream) takeIdle(from origin) *wire {
 
 // put gives back a connection whose answer was read to its end.
 func (u *upstream) put(w *wire) {
-	if w.first != nil || len(w.ahead) > 0 || w.ended || w.src.over || w.conn.SetDeadline(time.Time{}) != nil {
-		w.close() // bytes beyond the answer, or already closed
+	if w.cut || w.first != nil || len(w.ahead) > 0 || w.ended || w.src.over || w.conn.SetDeadline(time.Time{}) != nil {
+		w.close() // half a request or bytes beyond the answer are on it, or it is already closed
 		return
 	}
 	u.mu.Lock()
