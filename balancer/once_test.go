@@ -118,8 +118,8 @@ func testCrossing(t *testing.T, secure bool) {
 	if len(acted) < tries-lost {
 		t.Errorf("%d publishes, %d lost, acted on %d", tries, lost, len(acted))
 	}
-	if lost > tries/10 {
-		t.Errorf("%d of %d publishes failed", lost, tries)
+	if most := tries / 10; lost > most && !secure && !testenv.Race {
+		t.Errorf("%d of %d publishes failed, at most %d were to", lost, tries, most)
 	}
 }
 

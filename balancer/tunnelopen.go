@@ -29,7 +29,7 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, rq *exchange, w *wire, d
 	t := &tunnel{limit: b.conf().Limits.WriteTimeout, release: w.close}
 	o := &opening{tunnel: t, wire: w, pair: &pair{tunnel: t, client: ctx.Conn(), comet: w.conn}, answer: answer, frames: frames}
 	t.carriedBy(o.pair)
-	c, reason, began, waited := d.comet, d.reason, time.Now(), rq.rec.waited
+	c, reason, began, waited := d.comet, d.reason, rq.rec.began, rq.rec.waited
 	set := c.tunnels
 	b.tunnels.add(t)
 	set.add(t)
