@@ -247,6 +247,9 @@ type CometStatus struct {
 	State  string    `json:"state"`
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
+	// CheckError is what was wrong with the last check; empty when it was well, or there
+	// was none yet. The state may have another reason.
+	CheckError string `json:"checkError,omitempty"`
 	// Load is the estimated number of its sessions.
 	Load int64 `json:"load"`
 	// Held is how many polls of this balancer's wait for its answer, Tunnels how many

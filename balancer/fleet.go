@@ -325,7 +325,7 @@ func (f *fleet) status() []CometStatus {
 	for _, c := range f.sorted() {
 		out = append(out, CometStatus{
 			Name: c.name, URL: c.url, Tag: string(c.tag), State: c.State().String(),
-			Since: c.since, Reason: string(c.why), Load: c.load.sessions(), Gossips: c.gossips,
+			Since: c.since, Reason: string(c.why), CheckError: c.health.failure, Load: c.load.sessions(), Gossips: c.gossips,
 			Weight: int(c.share.Load()), Backup: c.tier.Load() > 0,
 			Held: c.load.held.Load(), Tunnels: c.tunnels.len(), Connections: c.up.conns(), Queue: c.limits.waiters.Load(),
 			Unknown: c.counts.unknownSessions(), Drain: c.drain.Load().status(),

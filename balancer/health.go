@@ -2,7 +2,10 @@ package balancer
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"net/url"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,8 +22,9 @@ const (
 
 // health is what is remembered of a comet's checks and of what the gossip says.
 type health struct {
-	fails, oks int  // checks in a row
-	givenUp    bool // the gossip holds it for dead
+	fails, oks int    // checks in a row
+	failure    string // what was wrong with the last one; empty when it was well
+	givenUp    bool   // the gossip holds it for dead
 
 	// Against comets that come and go: how often in a row the comet has failed soon
 	// after it was well, since when it was well last, and until when it is not taken
@@ -122,6 +126,7 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 	cfg := f.conf()
 	pause = cfg.CheckInterval
 	f.update(func() {
+		c.health.failure = failureOf(result, err)
 		// Looking no more often bounds how often a comet can become full and open again.
 		f.forgive(c)
 		if !c.checked {
@@ -151,6 +156,17 @@ func (f *fleet) checkEnded(c *comet, began time.Time, result checkResult, err er
 		c.limits.handOver() // the limits may be others now
 	}
 	return pause
+}
+
+// failureOf says in short what was wrong with a check.
+func failureOf(result checkResult, err error) string {
+	if result == checkOK || err == nil {
+		return ""
+	}
+	if at := (*url.Error)(nil); errors.As(err, &at) {
+		err = at.Err // the address is known
+	}
+	return strings.TrimPrefix(err.Error(), "check: ")
 }
 
 // jitter moves d by up to a tenth, so that several balancers, and the checks of

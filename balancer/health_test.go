@@ -2,6 +2,8 @@ package balancer
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,6 +205,28 @@ func TestLateSuccess(t *testing.T) {
 	b.fleet.checkEnded(a, time.Now().Add(time.Millisecond), checkOK, nil)
 	if !a.is(Healthy) {
 		t.Error(a.State())
+	}
+}
+
+// The status says what is wrong now, whatever brought the comet down.
+func TestStatusSaysWhatCheckFailed(t *testing.T) {
+	b := newBench(t, nil, "http://a")
+	var a *comet
+	list, _ := b.fleet.finder.list()
+	b.fleet.update(func() { a = b.fleet.applyList(list)[0] })
+	for _, c := range []struct {
+		result checkResult
+		err    error
+		want   string
+	}{
+		{checkRefused, fmt.Errorf("check: %w", &url.Error{Op: "Post", URL: "http://a/cometd", Err: errors.New("dial tcp: connection refused")}), "dial tcp: connection refused"},
+		{checkFailed, errors.New("check: HTTP status 501"), "HTTP status 501"},
+		{checkOK, nil, ""},
+	} {
+		b.fleet.checkEnded(a, time.Now(), c.result, c.err)
+		if got := b.fleet.status()[0].CheckError; got != c.want {
+			t.Errorf("after %v the status says %q, not %q", c.err, got, c.want)
+		}
 	}
 }
 

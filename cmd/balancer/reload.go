@@ -44,7 +44,8 @@ type reloader struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	logged cli.LogLevel // that of the settings, whatever the admin made of it
+	logged  cli.LogLevel // that of the settings, whatever the admin made of it
+	running bool         // the start is over
 }
 
 func newReloader(n *process, call cli.Call, hangs chan os.Signal) *reloader {
@@ -93,6 +94,9 @@ func (r *reloader) collectors() []prometheus.Collector {
 
 // run waits for reasons to reload until ctx ends.
 func (r *reloader) run(ctx context.Context) error {
+	r.mu.Lock()
+	r.running = true
+	r.mu.Unlock()
 	var watching sync.WaitGroup
 	if r.file != nil {
 		watching.Go(func() { r.file.Run(ctx, watchPeriod, r.log) })
@@ -137,6 +141,8 @@ func (r *reloader) reload() error {
 	result := "unchanged"
 	if len(applied)+len(restart) > 0 {
 		result = "applied"
+	} else if !r.running {
+		return nil // the file is as the start found it: nobody asked for this reading
 	}
 	r.total.WithLabelValues(result).Inc()
 	r.good.Set(1)
@@ -145,7 +151,7 @@ func (r *reloader) reload() error {
 	if len(restart) > 0 {
 		log = r.log.Warn
 	}
-	log("settings were read again", zap.Strings("applied", applied), zap.Strings("need a restart", restart))
+	log("settings were read again", zap.Strings("applied", applied), zap.Strings("need_restart", restart))
 	return nil
 }
 

@@ -102,6 +102,9 @@ func (s *served) states() string {
 func TestReload(t *testing.T) {
 	comet, other := fakeComet(t), fakeComet(t)
 	s := serve(t, "comets: ["+comet+"]\nlog-level: warn\n")
+	if got := s.metric(`halley_config_reloads_total{result="unchanged"}`); got != "0" {
+		t.Errorf("the start counts as %s reloads", got)
+	}
 
 	s.write("comets:\n- " + comet + "\n- " + other + "\nmax-body: 77\nlog-level: info\nstop-time: 3s\n")
 	s.reloads("applied", "1")
@@ -136,7 +139,7 @@ func TestReload(t *testing.T) {
 	s.write("comets: [" + comet + "]\npath: /other\nname: another\n")
 	s.reloads("applied", "2")
 	await(t, "the other comet drains", func() bool { return strings.Contains(s.states(), `{state="draining"} 1`) })
-	if said := s.stderr.String(); !strings.Contains(said, `"need a restart":["path","name"]`) {
+	if said := s.stderr.String(); !strings.Contains(said, `"need_restart":["path","name"]`) {
 		t.Errorf("said %s", said)
 	}
 	if s.metric("halley_config_last_reload_success") != "1" {

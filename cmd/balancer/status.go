@@ -50,7 +50,15 @@ func printStatus(w io.Writer, comets []balancer.CometStatus, now time.Time) erro
 	if len(comets) == 0 {
 		fmt.Fprintln(table, "no comets yet")
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, c := range comets {
+		if c.CheckError != "" {
+			fmt.Fprintf(w, "The last check of %s failed: %s\n", c.Name, c.CheckError)
+		}
+	}
+	return nil
 }
 
 // progress is how far a drain has come, in a word or two.

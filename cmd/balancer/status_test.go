@@ -5,7 +5,19 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/halleycomet/halley/balancer"
 )
+
+// What is wrong with a comet now stands below the table.
+func TestStatusTellsFailedChecks(t *testing.T) {
+	var out strings.Builder
+	err := printStatus(&out, []balancer.CometStatus{{Name: "a"}, {Name: "b", CheckError: "HTTP status 501"}}, time.Now())
+	if err != nil || !strings.HasSuffix(out.String(), "\nThe last check of b failed: HTTP status 501\n") || strings.Contains(out.String(), "check of a") {
+		t.Errorf("%v, printed\n%s", err, out.String())
+	}
+}
 
 func TestStatusSays(t *testing.T) {
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
