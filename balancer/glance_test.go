@@ -1,9 +1,11 @@
 package balancer
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/sticky"
 )
 
 var glanced = []struct {
@@ -14,6 +16,10 @@ var glanced = []struct {
 	{connect("1", "abcdefgh0123456789"), true},
 	{`[ {"channel" : "/a", "data":{"x":[1,-2.5e+7,true,false,null,{}, [], "q\"\n"],"ä":"ö"}} , {"clientId":"z"} ] `, true},
 	{`[{"id":"1","channel":"/meta/subscribe","clientId":"x","subscription":["/a","/b"]},{"channel":"/meta/connect","clientId":"y"}]`, true},
+	{`[{"channel":"/meta/connect","clientId":"y"},{"channel":"/a","clientId":"z"}]`, true},
+	{`[{"channel":"/a","clientId":"z"},{"channel":"/a","clientId":"` + sticky.NewClientID("abcdefgh") + `"},{"channel":"/a","clientId":"y"}]`, true},
+	{`[{"a":` + strings.Repeat("[", maxGlance) + strings.Repeat("]", maxGlance) + `}]`, true},
+	{`[{"a":` + strings.Repeat("[", maxGlance+1) + strings.Repeat("]", maxGlance+1) + `}]`, false},
 	{handshake, false},
 	{`[]`, false},
 	{`{"channel":"/a"}`, false},

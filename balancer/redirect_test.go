@@ -18,6 +18,7 @@ func TestRedirect(t *testing.T) {
 	for _, tc := range []struct{ name, sent, status, location string }{
 		{"a page", "GET /a//b?c=%20d HTTP/1.1\r\nHost: App.Example:81\r\n\r\n", "308", "https://App.Example:8443/a//b?c=%20d"},
 		{"messages", "POST /cometd HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n[]", "308", "https://a:8443/cometd"},
+		{"an everyday request", "POST /cometd HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\n[{\"channel\":\"/\"}]", "308", "https://a:8443/cometd"},
 		{"an address", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "308", "https://[::1]:8443/"},
 		{"an upgrade", "GET /cometd HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", "308", "https://a:8443/cometd"},
 		{"a proxy took it by https", "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n", "200", ""},
