@@ -243,6 +243,11 @@ func run(t *testing.T, cfg Config, members Members) *running {
 	}
 	r := start(t, b)
 	r.until("ready", b.Ready)
+	if b.lanes != nil { // before its loop runs, a lane leaves connections to the server
+		for _, l := range b.lanes.all {
+			r.until("the loops run", func() bool { return l.loop.Post(func() {}) })
+		}
+	}
 	return r
 }
 
