@@ -10,6 +10,10 @@ import (
 // reset swallows what was sent before it.
 const linger = time.Second
 
+// answerTime is how long a comet that is told the end has to answer it, and a client to
+// finish the frame before which it cannot be told.
+const answerTime = time.Second
+
 // tunnel passes the bytes of one WebSocket on, untouched, in both directions. How it
 // does it is another's affair: a loop's, which serves many of them (see looped), or
 // that of two goroutines of its own (see pair).
@@ -49,8 +53,12 @@ func (t *tunnel) shut(why tunnelEnd) {
 // isShut tells whether shut was called, and why.
 func (t *tunnel) isShut() tunnelEnd { return tunnelEnd(t.why.Load()) }
 
-// ask ends the tunnel as soon as a close frame may stand where the stream is. Until
-// then it passes on what comes.
+// ask ends the tunnel in order, so that nothing is lost that the comet has sent: between
+// two frames of the client's the comet gets a close frame, as if it were the client's,
+// and nothing more. What it sends is passed on until its own close frame comes, which
+// the client gets with the code of why. Without an answer of the comet in answerTime the
+// tunnel ends between two frames of its own, as soon as there is nothing more to be
+// passed on.
 func (t *tunnel) ask(why tunnelEnd) {
 	if t.wish.CompareAndSwap(uint32(endNone), uint32(why)) && t.isShut() == endNone {
 		(*t.by.Load()).attend()

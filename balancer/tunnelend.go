@@ -50,6 +50,5 @@ func (e tunnelEnd) code() closeCode {
 	return closeRestart
 }
 
-// gentle tells whether the comet is well: what the client has sent is still passed on
-// to it.
+// gentle tells whether the comet is well: it gets what the client has sent.
 func (e tunnelEnd) gentle() bool { return e == endStopping || e == endDraining }

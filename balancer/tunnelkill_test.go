@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -212,60 +211,4 @@ func same(a, b []byte) int {
 		}
 	}
 	return min(len(a), len(b))
-}
-
-// What the client said before it knew of the end still reaches a comet that is well,
-// and a frame of the comet's that has begun is passed on to its end.
-func TestTunnelEndsGently(t *testing.T) { eachWay(t, testTunnelEndsGently) }
-
-func testTunnelEndsGently(t *testing.T, way carriage) {
-	for _, why := range []tunnelEnd{endDraining, endStopping} {
-		t.Run(why.String(), func(t *testing.T) {
-			comets := make(chan net.Conn, 1)
-			a := newFakeComet(t, "a", rawSocket(comets))
-			b := way.listing(t, quick(), a)
-			client, br, _ := b.rawDial("")
-			comet := <-comets
-			defer comet.Close()
-			long := frame(1, true, noise(60_000), false)
-			comet.Write(long[:30_000])
-			got := make([]byte, 30_000)
-			if _, err := io.ReadFull(br, got); err != nil {
-				t.Fatal(err)
-			}
-			for _, e := range b.tunnels.those(func(ending) bool { return true }) {
-				e.ask(why)
-			}
-			said := frame(1, true, []byte("said before the end"), true)
-			client.Write(said)
-			got = make([]byte, len(said))
-			if _, err := io.ReadFull(comet, got); err != nil || !bytes.Equal(got, said) {
-				t.Fatalf("what the client says does not come through: %q %v", got, err)
-			}
-			comet.Write(long[30_000:])
-			want := append(bytes.Clone(long[30_000:]), closeFrame(why.code())...)
-			got = make([]byte, len(want))
-			if _, err := io.ReadFull(br, got); err != nil || !bytes.Equal(got, want) {
-				t.Fatalf("the rest of the frame and the close frame did not come: %v", err)
-			}
-			// The comet goes on for a while; the client gets nothing of it.
-			comet.Write(frame(1, true, []byte("too late"), false))
-			bye := frame(8, true, []byte{3, 244}, true)
-			client.Write(said)
-			client.Write(bye)
-			if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
-				t.Errorf("after the close frame: % x %v", rest, err)
-			}
-			client.Close()
-			comet.SetReadDeadline(time.Now().Add(10 * time.Second))
-			if rest, err := io.ReadAll(comet); err != nil || !bytes.Equal(rest, append(bytes.Clone(said), bye...)) {
-				t.Errorf("the comet got %q %v", rest, err)
-			}
-			comet.Close()
-			b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 && b.clients.len() == 0 })
-			if n := count(t, b.metrics.closed.WithLabelValues(why.String())); n != 1 {
-				t.Errorf("counted %v times", n)
-			}
-		})
-	}
 }

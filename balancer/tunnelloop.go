@@ -22,8 +22,11 @@ type looped struct {
 	// Owned by the loop.
 	client, comet park.Sock
 	down, up      stream // from comet to client, and back
-	frames        frames // what was read of down
+	frames, said  frames // what was read of down, and of up
 	deaf          bool   // the comet takes nothing more: what the client sends is dropped
+	leaving       bool   // it was asked to end, and has begun to
+	parted        bool   // the comet was told so: what the client sends is dropped
+	late          bool   // the comet did not answer in time
 	told          bool   // the client was told the end, or will be when what is kept has left
 	gentle        bool   // it was told one at which the comet is well
 	finished      bool
@@ -66,6 +69,7 @@ const tunnelTurn = 4 * chunkSize
 // an event, or somebody's wish.
 func (t *looped) start(answer, frames, early []byte) {
 	t.frames.feed(frames)
+	t.said.feed(early)
 	if t.write(&t.down, answer) && t.write(&t.down, frames) && t.write(&t.up, early) {
 		t.heed()
 	}
@@ -125,7 +129,7 @@ func (t *looped) pump(d *stream) bool {
 		switch {
 		case errors.Is(err, park.ErrAgain):
 			d.more = false
-			return true
+			return !t.late || t.heed()
 		case err != nil:
 			d.over = true
 			return t.sourceEnded(d)
@@ -140,14 +144,37 @@ func (t *looped) pump(d *stream) bool {
 
 // pass passes on what was read, or drops it where nobody is to have it any more.
 func (t *looped) pass(d *stream, p []byte) bool {
-	if d == &t.up {
-		return t.deaf || t.write(d, p)
-	}
-	if t.told {
+	switch {
+	case d == &t.up:
+		return t.deaf || t.parted || t.passUp(p)
+	case t.told:
 		return true
+	case t.parted:
+		n, found := t.frames.beforeClose(p)
+		switch {
+		case !t.write(d, p[:n]):
+			return false
+		case found:
+			return t.answered()
+		}
+		return !t.late || t.heed()
 	}
 	t.frames.feed(p)
 	return t.write(d, p) && (t.asked() == endNone || t.heed())
+}
+
+// passUp passes on what the client says; if the tunnel is about to end, to the end of
+// the frame.
+func (t *looped) passUp(p []byte) bool {
+	if t.asked() == endNone || t.told {
+		t.said.feed(p)
+		return t.write(&t.up, p)
+	}
+	n := t.said.next(p)
+	if !t.write(&t.up, p[:n]) || !t.heed() {
+		return false
+	}
+	return n == len(p) || t.pass(&t.up, p[n:])
 }
 
 // write writes p, and keeps what is not taken.
@@ -192,6 +219,9 @@ func (t *looped) flush(d *stream) bool {
 	}
 	d.drop()
 	to.ClearTimeout()
+	if d == &t.up && t.leaving && !t.late {
+		t.awaits()
+	}
 	if d == &t.down && t.told {
 		return t.hush()
 	}

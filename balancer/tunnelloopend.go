@@ -12,8 +12,8 @@ func (t *looped) heed() bool {
 	if t.finished || t.told {
 		return !t.finished
 	}
-	if why := t.asked(); why != endNone && t.down.kept == nil && t.frames.between() {
-		t.why.CompareAndSwap(uint32(endNone), uint32(why))
+	if t.asked() != endNone && t.isShut() == endNone {
+		t.leave()
 	}
 	switch {
 	case t.isShut() == endNone:
@@ -25,6 +25,43 @@ func (t *looped) heed() bool {
 	return true
 }
 
+// leave ends the tunnel in order, as far as that can be done now.
+func (t *looped) leave() {
+	if !t.leaving {
+		t.leaving = true
+		t.awaits()
+	}
+	if !t.parted && !t.deaf && !t.up.over && t.said.between() && !t.frames.closed {
+		t.parted = true
+		t.awaits()
+		bye := maskedCloseFrame(closeGoingAway)
+		t.in -= int64(len(bye))
+		t.write(&t.up, bye) // if the comet is gone, its end will be read
+	}
+	// What the comet has sent until now is passed on in any case.
+	if t.late && !t.down.more && t.down.kept == nil && t.frames.between() {
+		t.conclude()
+	}
+}
+
+// awaits bounds the time in which the comet is to answer, or the client to end its
+// frame; while there is something that the comet does not take, that is bounded.
+func (t *looped) awaits() {
+	if t.up.kept == nil {
+		t.loop.Timeouts(answerTime).Set(&t.comet)
+	}
+}
+
+// answered is called when the comet has said its last word.
+func (t *looped) answered() bool {
+	t.down.over = true
+	t.conclude()
+	return t.farewell()
+}
+
+// conclude has the tunnel end as it was asked to.
+func (t *looped) conclude() { t.why.CompareAndSwap(uint32(endNone), t.wish.Load()) }
+
 // sourceEnded is called when one side sends no more.
 func (t *looped) sourceEnded(d *stream) bool {
 	switch {
@@ -32,6 +69,8 @@ func (t *looped) sourceEnded(d *stream) bool {
 		return t.comeOut()
 	case t.told:
 		return t.settle()
+	case t.parted:
+		t.conclude()
 	}
 	return t.farewell()
 }
@@ -46,14 +85,15 @@ func (t *looped) comeOut() bool {
 }
 
 // farewell tells the client the end: with a close frame, if one may stand there. A
-// comet that is well still gets what the client has sent before it knew.
+// comet that is well, and was not told so, still gets what the client has sent before it
+// knew.
 func (t *looped) farewell() bool {
 	why := t.isShut()
 	t.told, t.gentle = true, why.gentle()
 	if t.frames.between() && !t.write(&t.down, closeFrame(why.code())) {
 		return false
 	}
-	if !t.gentle {
+	if !t.gentle || t.down.over {
 		t.comet.Close()
 		t.deaf = true
 		t.up.drop()
@@ -135,6 +175,9 @@ func (t *looped) expired(d *stream) bool {
 			return t.settle()
 		}
 		return t.farewell()
+	case !toClient && t.leaving && !t.told:
+		t.late = true
+		return t.heed()
 	}
 	return true
 }

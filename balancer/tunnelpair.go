@@ -24,9 +24,16 @@ type pair struct {
 
 	// Safe for any goroutine.
 	ending atomic.Int32 // directions that have ended
+	parted atomic.Int64 // when the comet was told the end, in Unix nanoseconds; 0: it was not
+	told   atomic.Bool  // the client was told it
 
 	// Owned by the goroutine from comet to client.
 	frames frames
+	until  time.Time // when the comet is late; zero while nobody wants the tunnel to end
+	late   bool      // it did not answer in time
+
+	// Owned by the goroutine from client to comet.
+	said frames
 }
 
 // start begins to pass bytes on. The comet has sent its answer to the upgrade and
@@ -37,27 +44,53 @@ func (t *pair) start(answer, frames, early []byte, comet *source) {
 	go t.toComet(early)
 }
 
-// attend sees that toClient looks at why and wish.
+// attend sees that both goroutines look at why and wish.
 func (t *pair) attend() {
 	t.comet.SetReadDeadline(past) // wakes toClient, which knows where the stream is
 	if t.isShut() != endNone {
 		t.client.SetWriteDeadline(time.Now().Add(linger)) // also when the client takes nothing
+	} else if !t.told.Load() {
+		t.client.SetReadDeadline(past) // wakes toComet, which knows that of the other
 	}
 }
 
+// level is for how long nothing comes from a comet that is late, until it is taken for
+// having nothing more.
+const level = 20 * time.Millisecond
+
 // obliged is called when the comet was waited for in vain: it tells whether the tunnel
-// goes on all the same, because it was asked to end and is within a frame.
+// goes on all the same, because it was asked to end, and the comet has time to answer or
+// is within a frame.
 func (t *pair) obliged() bool {
-	why := t.asked()
+	why, now := t.asked(), time.Now()
 	if why == endNone || t.isShut() != endNone {
 		return false
 	}
-	if t.frames.between() {
+	if t.until.IsZero() {
+		t.until = now.Add(answerTime)
+	}
+	if at := t.parted.Load(); at != 0 && !t.late {
+		t.until = time.Unix(0, at).Add(answerTime)
+	}
+	if t.late && t.frames.between() {
 		t.shut(why)
 		return false
 	}
-	t.comet.SetReadDeadline(time.Time{})
+	t.late = !now.Before(t.until)
+	t.patient()
 	return t.isShut() == endNone // shut may have come just before
+}
+
+// patient bounds the silence of a comet that is to answer.
+func (t *pair) patient() {
+	switch {
+	case !t.late:
+		t.comet.SetReadDeadline(t.until)
+	case t.frames.between():
+		t.comet.SetReadDeadline(time.Now().Add(level))
+	default:
+		t.comet.SetReadDeadline(time.Time{})
+	}
 }
 
 // write passes p on. A side that takes nothing of it for the limit is stuck, and the
@@ -97,6 +130,7 @@ func (t *pair) write(to net.Conn, p []byte, stuck tunnelEnd) error {
 // called.
 func (t *pair) toClient(answer, frames []byte, comet *source) {
 	defer t.end()
+	answered := false // the comet has said its last word
 	err := t.write(t.client, answer, endClientStuck)
 	if err == nil && len(frames) > 0 {
 		err = t.write(t.client, frames, endClientStuck)
@@ -108,16 +142,27 @@ func (t *pair) toClient(answer, frames []byte, comet *source) {
 			continue
 		}
 		if rerr != nil {
+			if !errors.Is(rerr, os.ErrDeadlineExceeded) && t.parted.Load() != 0 {
+				t.shut(t.asked())
+				answered = true // in a way
+			}
 			break
 		}
-		if err = t.write(t.client, c.bytes(), endClientStuck); err == nil {
-			t.frames.feed(c.bytes())
+		p := c.bytes()
+		if t.parted.Load() != 0 {
+			var n int
+			n, answered = t.frames.beforeClose(p)
+			err = t.write(t.client, p[:n], endClientStuck)
+		} else if err = t.write(t.client, p, endClientStuck); err == nil {
+			t.frames.feed(p)
 		}
 		c.free()
-		if why := t.asked(); why != endNone && t.frames.between() {
-			t.shut(why)
+		if answered {
+			t.shut(t.asked())
+		} else if t.late {
+			t.patient()
 		}
-		if t.isShut() != endNone {
+		if answered || t.isShut() != endNone {
 			break
 		}
 	}
@@ -133,11 +178,12 @@ func (t *pair) toClient(answer, frames []byte, comet *source) {
 	if t.frames.between() {
 		_, _ = t.client.Write(closeFrame(t.isShut().code())) // it ends in any case
 	}
-	gentle := t.isShut().gentle()
+	gentle := t.isShut().gentle() && !answered
 	if !gentle {
 		t.comet.Close()
 	}
 	closeWrite(t.client)
+	t.told.Store(true)
 	t.client.SetReadDeadline(time.Now().Add(linger))
 	if gentle {
 		t.forget(comet)
@@ -157,21 +203,24 @@ func (t *pair) forget(comet *source) {
 	}
 }
 
-// toComet passes on what the client sends. When the comet takes nothing more, the
-// rest is read and dropped, until the client has seen its end.
+// toComet passes on what the client sends, until the comet is told the end. When it is
+// to have nothing more, the rest is read and dropped, until the client has seen its end.
 func (t *pair) toComet(early []byte) {
 	defer t.end()
-	deaf := false
-	if len(early) > 0 {
-		deaf = t.write(t.comet, early, endCometStuck) != nil
-	}
+	err := t.say(early)
 	for client := newSource(t.client); ; {
-		c, err := client.next()
-		if err != nil {
+		if err == nil {
+			err = t.part()
+		}
+		c, rerr := client.next()
+		if errors.Is(rerr, os.ErrDeadlineExceeded) && t.listens() {
+			continue
+		}
+		if rerr != nil {
 			break
 		}
-		if !deaf {
-			deaf = t.write(t.comet, c.bytes(), endCometStuck) != nil
+		if err == nil {
+			err = t.say(c.bytes())
 		}
 		c.free()
 	}
@@ -180,6 +229,54 @@ func (t *pair) toComet(early []byte) {
 	if why := t.isShut(); why != endNone && !why.gentle() {
 		t.comet.SetReadDeadline(past)
 	}
+}
+
+// listens is called when toComet was woken: it tells whether the client may still say
+// something that counts.
+func (t *pair) listens() bool {
+	if t.told.Load() {
+		return false // its time to end is over
+	}
+	t.client.SetReadDeadline(time.Time{})
+	if t.told.Load() { // which may have come just before
+		t.client.SetReadDeadline(time.Now().Add(linger))
+	}
+	return true
+}
+
+// say passes on what the client says; if the tunnel is about to end, to the end of the
+// frame.
+func (t *pair) say(p []byte) (err error) {
+	for len(p) > 0 && err == nil && t.parted.Load() == 0 {
+		n := len(p)
+		if t.leaves() {
+			n = t.said.next(p)
+		} else {
+			t.said.feed(p)
+		}
+		if err = t.write(t.comet, p[:n], endCometStuck); err == nil {
+			err = t.part()
+		}
+		p = p[n:]
+	}
+	return err
+}
+
+// leaves tells whether the tunnel was asked to end, and neither side was told yet.
+func (t *pair) leaves() bool {
+	return t.asked() != endNone && t.isShut() == endNone && !t.told.Load() && t.parted.Load() == 0
+}
+
+// part tells the comet the end, as its client would, if it is time and a close frame may
+// stand there.
+func (t *pair) part() error {
+	if !t.leaves() || !t.said.between() {
+		return nil
+	}
+	t.parted.Store(time.Now().UnixNano())
+	bye := maskedCloseFrame(closeGoingAway)
+	t.in -= int64(len(bye))
+	return t.write(t.comet, bye, endCometStuck)
 }
 
 // end closes both sides when both directions have ended.

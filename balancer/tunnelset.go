@@ -10,7 +10,7 @@ import (
 type ending interface {
 	// shut ends it now: with a close frame, plainly within a frame.
 	shut(why tunnelEnd)
-	// ask ends it as soon as it is between two frames.
+	// ask ends it in order.
 	ask(why tunnelEnd)
 	// asked tells whether ask was called, and why.
 	asked() tunnelEnd
@@ -48,13 +48,17 @@ func (s *tunnelSet) closeAll(why tunnelEnd) {
 // closeStep is the pause between two looks at tunnels that are closed over a time.
 const closeStep = 20 * time.Millisecond
 
-// closeOver ends every tunnel, one after the other, evenly spread over nine tenths of
-// the window, and each where a close frame may stand. Those that come meanwhile are
-// among them. What is left when the window ends, within a frame, is shut plainly.
+// closeGrace is how long after its window closeOver waits for tunnels that take their
+// time: for the answer of the comet, and for the client to take it.
+const closeGrace = 2 * answerTime
+
+// closeOver ends every tunnel in order, one after the other, evenly spread over nine
+// tenths of the window. Those that come meanwhile are among them. What is left
+// closeGrace after it is shut plainly.
 //
-// It waits until all have been told, and leaves the rest as it is when ctx ends. So
-// clients come back at a rate that whoever takes them can bear: as many a second as
-// there are tunnels, divided by the window.
+// It waits until all have ended, and leaves the rest as it is when ctx ends. So clients
+// come back at a rate that whoever takes them can bear: as many a second as there are
+// tunnels, divided by the window.
 func (s *tunnelSet) closeOver(ctx context.Context, why tunnelEnd, window time.Duration) {
 	began := time.Now()
 	tick := time.NewTicker(closeStep)
@@ -63,7 +67,7 @@ func (s *tunnelSet) closeOver(ctx context.Context, why tunnelEnd, window time.Du
 	for last := began; ; {
 		left := s.those(func(t ending) bool { return t.asked() == endNone })
 		now := time.Now()
-		if now.Sub(began) >= window {
+		if now.Sub(began) >= window+closeGrace {
 			s.closeAll(why)
 			return
 		}

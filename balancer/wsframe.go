@@ -1,14 +1,20 @@
 package balancer
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+)
 
 // frames follows a stream of WebSocket frames (RFC 6455, 5.2) by their headers
 // alone, to know where a frame of our own may be put. Payloads are neither kept nor
-// understood, so extensions like permessage-deflate do not matter.
+// understood, so extensions like permessage-deflate do not matter. Each tunnel has two
+// of them for its life: nothing of a header is kept but what is still needed.
 type frames struct {
-	head   [14]byte
-	have   int    // bytes of the present header that were seen
-	left   uint64 // bytes of the present payload to come
+	left   uint64 // bytes of the present payload to come; its length, as far as known, within the header
+	have   uint8  // bytes of the present header that were seen
+	size   uint8  // of the present header, as far as known
+	long   uint8  // bytes of the header that continue the length
+	op     uint8  // its first byte
 	closed bool   // a close frame went by: nothing may follow it
 }
 
@@ -17,58 +23,72 @@ const opClose = 8
 // feed takes the next bytes of the stream.
 func (f *frames) feed(p []byte) {
 	for len(p) > 0 {
-		if f.left > 0 {
-			n := min(f.left, uint64(len(p)))
-			f.left -= n
-			p = p[n:]
-			continue
-		}
-		f.head[f.have] = p[0]
-		f.have++
-		p = p[1:]
-		if f.have < f.headLen() {
-			continue
-		}
-		f.left = f.payload()
-		if f.head[0]&0x0f == opClose {
-			f.closed = true
-		}
-		f.have = 0
+		p = p[f.next(p):]
 	}
+}
+
+// next takes the next bytes of the stream, to the end of the present frame at most, and
+// returns how many.
+func (f *frames) next(p []byte) (n int) {
+	for f.have > 0 || f.left == 0 {
+		if n == len(p) {
+			return n
+		}
+		n++
+		if f.header(p[n-1]) {
+			break
+		}
+	}
+	payload := min(f.left, uint64(len(p)-n))
+	f.left -= payload
+	return n + int(payload)
+}
+
+// beforeClose takes the next bytes of the stream up to a close frame, and tells whether
+// there is one.
+func (f *frames) beforeClose(p []byte) (n int, found bool) {
+	for n < len(p) {
+		if f.between() && p[n]&0x0f == opClose {
+			return n, true
+		}
+		n += f.next(p[n:])
+	}
+	return n, false
+}
+
+// header takes the next byte of a header, and tells whether it was the last.
+func (f *frames) header(c byte) bool {
+	switch {
+	case f.have == 0:
+		f.op, f.size = c, 2
+	case f.have == 1:
+		f.long, f.left = 0, uint64(c&0x7f)
+		switch f.left {
+		case 126:
+			f.long, f.left = 2, 0
+		case 127:
+			f.long, f.left = 8, 0
+		}
+		f.size += f.long
+		if c&0x80 != 0 {
+			f.size += 4
+		}
+	case f.have < 2+f.long:
+		f.left = f.left<<8 | uint64(c)
+	}
+	if f.have++; f.have < f.size {
+		return false
+	}
+	f.have = 0
+	if f.op&0x0f == opClose {
+		f.closed = true
+	}
+	return true
 }
 
 // between tells whether the stream stands between two frames, where a control
 // frame may be put: they may stand between the fragments of a message, too.
 func (f *frames) between() bool { return f.have == 0 && f.left == 0 && !f.closed }
-
-// headLen is the length of the present header as far as is known.
-func (f *frames) headLen() int {
-	if f.have < 2 {
-		return 2
-	}
-	n := 2
-	switch f.head[1] & 0x7f {
-	case 126:
-		n += 2
-	case 127:
-		n += 8
-	}
-	if f.head[1]&0x80 != 0 {
-		n += 4
-	}
-	return n
-}
-
-func (f *frames) payload() uint64 {
-	switch n := f.head[1] & 0x7f; n {
-	case 126:
-		return uint64(binary.BigEndian.Uint16(f.head[2:]))
-	case 127:
-		return binary.BigEndian.Uint64(f.head[2:])
-	default:
-		return uint64(n)
-	}
-}
 
 // closeCode is a status of a WebSocket close frame (RFC 6455, 7.4.1, and IANA's list).
 type closeCode uint16
@@ -85,4 +105,14 @@ const (
 // closeFrame is a close frame as a server sends it.
 func closeFrame(code closeCode) []byte {
 	return []byte{0x80 | opClose, 2, byte(code >> 8), byte(code)}
+}
+
+// maskedCloseFrame is a close frame as a client sends it.
+func maskedCloseFrame(code closeCode) []byte {
+	frame := []byte{0x80 | opClose, 0x80 | 2, 0, 0, 0, 0, byte(code >> 8), byte(code)}
+	key := frame[2:6]
+	binary.LittleEndian.PutUint32(key, rand.Uint32())
+	frame[6] ^= key[0]
+	frame[7] ^= key[1]
+	return frame
 }

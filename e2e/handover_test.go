@@ -20,7 +20,7 @@ import (
 
 // A balancer is restarted under load: the new process takes the sockets over from the
 // old one. No connection is refused, no request fails, every session lives on, and
-// what was published meanwhile arrives.
+// what was published meanwhile arrives everywhere, once.
 func TestBalancerRestartsUnderLoad(t *testing.T) {
 	for name, gossip := range map[string]string{"gossip at any port": "127.0.0.1:0", "gossip at a port of its own": freePort(t)} {
 		t.Run(name, func(t *testing.T) { restartUnderLoad(t, gossip) })
@@ -112,19 +112,11 @@ func restartUnderLoad(t *testing.T, gossip string) {
 		}
 		return nil
 	})
-	onWay := 0 // what a comet wrote to a WebSocket after the balancer's close frame
 	for _, n := range clients {
-		if n.transport == client.LongPolling {
-			n.missed(t, last)
-		} else {
-			n.note(func() { onWay += n.numbers[len(n.numbers)-1] - n.numbers[0] + 1 - len(n.numbers) })
-		}
+		n.missed(t, last) // which complains wherever a client did not move
 		if len(n.moves) != 1 {
 			t.Errorf("%s: %d handshakes", n.transport, len(n.moves))
 		}
 	}
-	t.Logf("%d messages, %d of them lost on their way to one of %d WebSockets", last, onWay, len(clients)/2)
-	if onWay > len(clients) {
-		t.Errorf("more than one for each WebSocket and restart")
-	}
+	t.Logf("%d messages to each of %d clients", last, len(clients))
 }
