@@ -115,7 +115,7 @@ func drainLeft(comets []balancer.CometStatus, name string) (left bool, line stri
 		left = left || !c.Drain.Done
 		moved, forced = moved+c.Drain.Polls+c.Drain.Tunnels, forced+c.Drain.Forced
 	}
-	line = fmt.Sprintf("%d moved, %d of them forced; %d polls and %d WebSockets left", moved, forced, polls, tunnels)
+	line = fmt.Sprintf("%d moved, %d of them by force; %d polls and %d WebSockets left", moved, forced, polls, tunnels)
 	return left, line, undrained
 }
 

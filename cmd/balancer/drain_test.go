@@ -40,7 +40,7 @@ func TestDrainAndUndrain(t *testing.T) {
 		{"undrain nobody", 1, "", "no comet has that name"},
 		{"drain", 2, "", "too few arguments"},
 		{"drain a b", 2, "", "unexpected argument"},
-		{"drain --wait " + one, 0, "0 moved, 0 of them forced; 0 polls and 0 WebSockets left", ""},
+		{"drain --wait " + one, 0, "0 moved, 0 of them by force; 0 polls and 0 WebSockets left", ""},
 		{"status", 0, "done, 0 moved", ""},
 		{"status --json", 0, `"state": "draining"`, ""},
 		{"drain " + two, 1, "", "no other comet takes new sessions"},

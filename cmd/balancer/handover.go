@@ -90,6 +90,7 @@ func (n *process) enter(ctx context.Context) error {
 			return err
 		}
 		n.predecessor.Close()
+		n.log.Info("took over from the balancer before this one")
 	}
 	close(n.serving)
 	return nil
