@@ -66,6 +66,9 @@ func (n *process) bind() (err error) {
 
 // close lets go of the sockets.
 func (n *process) close() {
+	if n.left.Load() {
+		n.listeners.Leave()
+	}
 	n.listeners.Close()
 	if n.predecessor != nil {
 		n.predecessor.Close()
@@ -124,7 +127,7 @@ func (n *process) offer(ctx context.Context) error {
 	}
 	err := o.Run(ctx)
 	if errors.Is(err, handover.ErrTaken) {
-		n.listeners.Leave()
+		n.left.Store(true)
 		return balancer.ErrHandedOver
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/oklog/run"
@@ -66,6 +67,7 @@ type process struct {
 	listeners   node.Listeners
 	predecessor *handover.Predecessor // from whom they come; nil: from nobody
 	serving     chan struct{}         // closed when this process accepts connections
+	left        atomic.Bool           // to a successor
 	members     *gossip               // nil without gossip
 	balancer    *balancer.Balancer
 	reloader    *reloader
