@@ -1,8 +1,11 @@
 package balancer
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -191,5 +194,46 @@ func BenchmarkFinishWithAccessLog(bench *testing.B) {
 			cancel()
 			<-done
 		})
+	}
+}
+
+// When the log ends, the lines that wait are written; what is larger than the buffer
+// counts at once; and after a failure it goes on.
+func TestAccessLogWritesAll(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	read := make(chan struct{})
+	go func() { defer close(read); _, _ = io.Copy(&got, r) }()
+	l := &accessLog{path: "pipe", log: zap.NewNop(), metrics: newAccessMetrics(), lines: make(chan *logLine, maxLines), file: w}
+	l.out = bufio.NewWriterSize(w, lineBuffer)
+	line := func(n int) *logLine { return &logLine{text: append(bytes.Repeat([]byte("x"), n-1), '\n')} }
+	l.write(line(2 * lineBuffer))
+	if n := count(t, l.metrics.written); n != 1 {
+		t.Errorf("%v written", n)
+	}
+	w.SetWriteDeadline(time.Unix(1, 0))
+	l.write(line(10))
+	l.flush()
+	if n := count(t, l.metrics.failed); n != 1 || !l.failing {
+		t.Errorf("%v failed", n)
+	}
+	w.SetWriteDeadline(time.Time{})
+	l.write(line(10))
+	l.flush()
+	if n := count(t, l.metrics.written); n != 2 || l.failing {
+		t.Errorf("%v written, failing %v", n, l.failing)
+	}
+	for range 100 {
+		l.lines <- line(10)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.run(ctx)
+	<-read
+	if n := strings.Count(got.String(), "\n"); n != 102 || count(t, l.metrics.written) != 102 {
+		t.Errorf("%d lines, %v written", n, count(t, l.metrics.written))
 	}
 }

@@ -287,3 +287,18 @@ func BenchmarkHead(b *testing.B) {
 		})
 	}
 }
+
+func TestPortOf(t *testing.T) {
+	for _, c := range []struct {
+		host  string
+		https bool
+		want  string
+	}{
+		{"a", false, "80"}, {"a", true, "443"}, {"a:81", true, "81"}, {"[::1]", false, "80"}, {"[::1]:82", false, "82"},
+		{"a:", false, "80"}, {"a:123456", false, "80"}, {"a:8x", true, "443"},
+	} {
+		if got := portOf([]byte(c.host), c.https); got != c.want {
+			t.Errorf("%s, https %v: %s, want %s", c.host, c.https, got, c.want)
+		}
+	}
+}

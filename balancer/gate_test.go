@@ -182,3 +182,26 @@ func BenchmarkGate(b *testing.B) {
 		})
 	}
 }
+
+// Where one limit is that of all uses, who came first goes first, whatever for. When a
+// limit grows, those in the queue have the room, not who comes then.
+func TestGateOrder(t *testing.T) {
+	for _, order := range [][]use{{usePoll, useRequest}, {useRequest, usePoll}} {
+		g := testGate(CometLimits{MaxConns: 1, MaxQueue: 4})
+		tunnel, _ := g.enter(useTunnel)
+		first, _ := g.queue(order[0])
+		second, _ := g.queue(order[1])
+		tunnel.leave()
+		if !first.granted || second.granted {
+			t.Errorf("%v: granted %v, %v", order, first.granted, second.granted)
+		}
+	}
+	limits := &Limits{Comet: CometLimits{MaxHeld: 1, MaxQueue: 4}}
+	g := newGate(func() *Limits { return limits })
+	g.enter(usePoll)
+	waits, _ := g.queue(usePoll)
+	limits = &Limits{Comet: CometLimits{MaxHeld: 2, MaxQueue: 4}}
+	if _, ok := g.enter(usePoll); ok || !waits.granted {
+		t.Errorf("who came entered: %v; who waited did: %v", ok, waits.granted)
+	}
+}

@@ -248,3 +248,58 @@ func TestAnsweredWhileDown(t *testing.T) {
 		b.want("a:80", Healthy)
 	})
 }
+
+// What counted in one state does not in the next, but for the failure that brought a
+// comet under suspicion; a comet that was well for long has its first relapse anew.
+func TestHealthEntered(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for _, c := range []struct {
+		from, to State
+		before   health
+		after    health
+	}{
+		{Healthy, Suspect, health{fails: 1, oks: 3}, health{fails: 1}},
+		{Suspect, Down, health{fails: 2, oks: 3}, health{}},
+		{Down, Suspect, health{oks: 3}, health{}},
+		{Suspect, Healthy, health{fails: 1, oks: 3}, health{well: now}},
+		{Healthy, Healthy, health{fails: 1, oks: 3}, health{fails: 1, oks: 3}},
+		{Healthy, Down, health{relapses: 3, well: now.Add(-steady)}, health{well: now.Add(-steady)}},
+		{Healthy, Down, health{relapses: 1, well: now.Add(-time.Second)}, health{relapses: 2, well: now.Add(-time.Second), wait: now.Add(2 * time.Second)}},
+	} {
+		h := c.before
+		if h.entered(c.from, c.to, now); h != c.after {
+			t.Errorf("%v to %v: %+v, want %+v", c.from, c.to, h, c.after)
+		}
+	}
+	least, most := jitter(time.Second), jitter(time.Second)
+	for range 1000 {
+		d := jitter(time.Second)
+		least, most = min(least, d), max(most, d)
+	}
+	if least < 900*time.Millisecond || most > 1100*time.Millisecond || most-least < 100*time.Millisecond {
+		t.Errorf("intervals of 1 s are from %v to %v", least, most)
+	}
+}
+
+// A comet that comes back by way of suspicion starts slowly, one that was under
+// suspicion alone does not.
+func TestSlowStartAfterSuspicion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a", "http://b")
+		b.run()
+		c := b.comet("a:80")
+		c.fresh.Store(0)
+		happens := func(e event) {
+			b.fleet.update(func() { b.fleet.transition(c, e, causeCheck) })
+		}
+		happens(eventDoubt)
+		if happens(eventAnswers); c.fresh.Load() != 0 {
+			t.Error("after a doubt it starts slowly")
+		}
+		happens(eventFails)
+		happens(eventWavers)
+		if happens(eventAnswers); c.fresh.Load() == 0 {
+			t.Error("after it was down it does not start slowly")
+		}
+	})
+}

@@ -158,3 +158,35 @@ func TestFlapping(t *testing.T) {
 		}
 	})
 }
+
+// What clients met with brings no more comets under suspicion than may be left out;
+// those that drain are no part of the fleet.
+func TestOutliersByClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, hosts(4)...)
+		b.run()
+		f := b.fleet
+		doubted := func(i int) (happens bool) {
+			c := b.comet(fmt.Sprintf("c%d:80", i))
+			f.update(func() {
+				if _, happens = f.temper(c, eventDoubt, causePassive); happens {
+					f.transition(c, eventDoubt, causePassive)
+				}
+			})
+			return happens
+		}
+		for i, want := range []bool{true, true, false, false} {
+			if got := doubted(i); got != want {
+				t.Errorf("comet %d: %v, want %v", i, got, want)
+			}
+		}
+		for i := range 2 {
+			if err := f.drain(fmt.Sprintf("http://c%d:80", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !doubted(2) || doubted(3) {
+			t.Error("of two comets beside two that drain, one may be left out")
+		}
+	})
+}

@@ -208,3 +208,36 @@ func TestRequestsPerIP(t *testing.T) {
 		}
 	})
 }
+
+// What begins a session is asked for its pace once, however often it is sent; who waits
+// is counted, and let through when the balancer stops.
+func TestAdmittedOnce(t *testing.T) {
+	cfg := quick()
+	cfg.HandshakeRate, cfg.HandshakeBurst, cfg.HandshakeWait = 1, 0, time.Minute
+	b := listing(t, cfg, newFakeComet(t, "a", ok))
+	begins := func() *exchange {
+		rq := &exchange{conf: b.inForce()}
+		rq.kind, rq.handshake, rq.ip = kindBayeux, true, testIP(1)
+		return rq
+	}
+	first := begins()
+	for range 3 {
+		if why, ok := b.admit(first); !ok {
+			t.Fatal(why)
+		}
+	}
+	done := make(chan bool)
+	for range 2 {
+		go func() { _, ok := b.admit(begins()); done <- ok }()
+	}
+	b.until("two wait", func() bool { return b.admission.waiting.Load() == 2 })
+	go b.stop()
+	for range 2 {
+		if !<-done {
+			t.Error("sent away")
+		}
+	}
+	if n := b.admission.waiting.Load(); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+}

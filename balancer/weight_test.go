@@ -176,3 +176,41 @@ func TestTiers(t *testing.T) {
 	cs[0].state.Store(uint32(Healthy))
 	takes(0)
 }
+
+// Bids that a quick look cannot tell apart are compared exactly, equal hashes by name,
+// and no bid of a backup wins against a comet that is none.
+func TestBids(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	cs := gossiping(2)
+	close := 0
+	for range 200_000 {
+		b := bid{comet: cs[0], weight: 1 + rng.Uint64N(3), hash: rng.Uint64()}
+		o := bid{comet: cs[1], weight: b.weight + 1, hash: rng.Uint64()}
+		mine, theirs := b.weight*depth(o.hash), o.weight*depth(b.hash)
+		if mine/theirs == 1 || theirs/max(mine, 1) == 1 {
+			close++
+		}
+		if got := b.over(&o); got != (mine > theirs) {
+			t.Fatalf("%+v over %+v: %v", b, o, got)
+		}
+	}
+	if close < 1000 {
+		t.Errorf("%d are close", close)
+	}
+	a, b := bid{comet: cs[0], weight: 1, hash: 7}, bid{comet: cs[1], weight: 1, hash: 7}
+	if cs[0].name > cs[1].name {
+		a, b = b, a
+	}
+	if !a.over(&b) || b.over(&a) {
+		t.Error("equal hashes are not in the order of names")
+	}
+	for _, backup := range []int{0, 1} {
+		cs := gossiping(2)
+		cs[backup].tier.Store(1)
+		for i := range 1000 {
+			if c := rendezvous(cs, testKey(i)); c != cs[1-backup] {
+				t.Fatal("a backup has clients beside a healthy comet")
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package balancer
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+func TestDrainRates(t *testing.T) {
+	for _, c := range []struct {
+		configured, handshakes int
+		sessions               int64
+		want                   float64
+	}{
+		{0, 20, 10, 20},      // as handshakes are admitted
+		{50, 20, 10, 50},     // as configured
+		{50, 20, 7500, 1000}, // as it takes: 7500 in three quarters of 10 s
+	} {
+		cfg := DefaultConfig()
+		cfg.DrainTime, cfg.DrainRate, cfg.HandshakeRate = 10*time.Second, c.configured, c.handshakes
+		if got := drainRate(&cfg, c.sessions); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+// Polls are broken off a little before the deadline, and a drain is done when nobody has
+// shown himself for a while.
+func TestDrainTimes(t *testing.T) {
+	c := testComet("a", testTag(1), Healthy)
+	if c.load == nil {
+		c.load = &load{}
+	}
+	if c.tunnels == nil {
+		c.tunnels = newTunnelSet()
+	}
+	began := time.Unix(1000, 0)
+	dr := &drain{comet: c, began: began, deadline: began.Add(time.Minute), limit: rate.NewLimiter(1, 1)}
+	for at, late := range map[time.Duration]bool{57 * time.Second: false, 58 * time.Second: true, time.Hour: true} {
+		if dr.late(began.Add(at)) != late {
+			t.Errorf("late after %v: %v", at, !late)
+		}
+	}
+	short := &drain{comet: c, began: began, deadline: began.Add(4 * time.Second)}
+	if short.late(began.Add(2900*time.Millisecond)) || !short.late(began.Add(3*time.Second)) {
+		t.Error("a quarter of a short drain is for the rest")
+	}
+	for _, q := range []struct {
+		at, polled time.Duration // after the beginning
+		held       int64
+		quiet      bool
+	}{
+		{time.Second, -time.Hour, 0, false}, // who was there may not have come yet
+		{3 * time.Second, -time.Hour, 0, true},
+		{3 * time.Second, 2 * time.Second, 0, false},
+		{5 * time.Second, 2 * time.Second, 0, true},
+		{5 * time.Second, 2 * time.Second, 1, false},
+	} {
+		c.load.held.Store(q.held)
+		dr.polled.Store(began.Add(q.polled).UnixNano())
+		if got := dr.quiet(began.Add(q.at)); got != q.quiet {
+			t.Errorf("%+v: %v", q, got)
+		}
+	}
+}
+
+// A comet that leaves by itself has no drain here; all others that are to be left do.
+func TestDrainsThatAreBegun(t *testing.T) {
+	for why, want := range map[cause]int{causeGoodbye: 0, causeSuperseded: 0, causeAdmin: 1, causeUnlisted: 1, causeDenied: 1} {
+		ds := newDrains()
+		ds.begin(&comet{}, why)
+		if got := len(ds.take()); got != want {
+			t.Errorf("%q: %d", why, got)
+		}
+	}
+}
+
+// The sessions of those who were moved end when it is their time, and not sooner; how
+// many wait for that is bounded.
+func TestPartings(t *testing.T) {
+	var p partings
+	now := time.Unix(1000, 0)
+	for i := range maxPartings {
+		if !p.add(parting{due: now.Add(time.Duration(i) * time.Second)}) {
+			t.Fatalf("the %dth is too many", i)
+		}
+	}
+	if p.add(parting{}) {
+		t.Error("there is no bound")
+	}
+	if _, ok := p.due(now.Add(-time.Nanosecond)); ok {
+		t.Error("before its time")
+	}
+	if _, ok := p.due(now); !ok {
+		t.Error("not at its time")
+	}
+	if _, ok := p.due(now); ok {
+		t.Error("the next one before its time")
+	}
+}
