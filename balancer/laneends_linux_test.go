@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/netip"
 	"net/textproto"
 	"strconv"
 	"strings"
@@ -204,5 +205,19 @@ func TestLaneEarlyAnswer(t *testing.T) {
 				t.Error("the connection is kept")
 			}
 		})
+	}
+}
+
+// An address that grows old between the route and the dial is still an address: to
+// dial none would be refused, and the comet taken for dead.
+func TestAddressGrowsOld(t *testing.T) {
+	u := newUpstream("comet.example:80", liveOf(t, quick()))
+	if _, ok := u.literal(); ok {
+		t.Fatal("a name is known that was never dialled")
+	}
+	at := netip.MustParseAddrPort("10.0.0.1:80")
+	u.seen.Store(&seen{at, time.Now().Add(-2 * nameTime)})
+	if got, ok := u.literal(); got != at || ok {
+		t.Errorf("%v, known %v", got, ok)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -17,11 +16,7 @@ func TestHandoverAgainAndAgain(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("skipped: the other side is known on Linux only")
 	}
-	dir, err := os.MkdirTemp("", "halley") // the path of a socket is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := t.TempDir()
 	file := filepath.Join(dir, "ports")
 	args := []string{"--listen", "127.0.0.1:0", "--comets", fakeComet(t), "--port-file", file, "--handover-socket", filepath.Join(dir, "s"), "--stop-time", "1s", "--log-level", "warn"}
 	c := start(t, nil, args...)
