@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -225,5 +226,43 @@ func TestPanic(t *testing.T) {
 	}
 	if got := b.post(publish("1", "x")); got.one(t).failed() {
 		t.Errorf("afterwards: %s", got.body)
+	}
+}
+
+// Who is busy on a connection of his own is not cut off between two requests when the
+// balancer stops: the answer to the next one says that the connection ends.
+func TestStopSaysSo(t *testing.T) {
+	a := newFakeComet(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, `[{"id":"p","channel":"/chat","successful":true}]`)
+	})
+	b := listing(t, quick(), a)
+	const conns = 20
+	var answered, cut atomic.Int32
+	var wg sync.WaitGroup
+	for range conns {
+		conn := b.connection()
+		wg.Go(func() {
+			in := bufio.NewReader(conn)
+			for {
+				body := publish("p", "x")
+				fmt.Fprintf(conn, "POST /cometd HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					cut.Add(1)
+					return
+				}
+				io.Copy(io.Discard, res.Body)
+				if answered.Add(1); res.Close {
+					return
+				}
+			}
+		})
+	}
+	b.until("all are at work", func() bool { return answered.Load() > 10*conns })
+	b.stop()
+	wg.Wait()
+	if n := cut.Load(); n > conns/4 { // those that paused for a moment may be
+		t.Errorf("%d of %d busy connections were cut off between two requests", n, conns)
 	}
 }

@@ -22,16 +22,22 @@ const retirePause = 50 * time.Millisecond
 // retire lets clients go without closing a connection on which a request may be under
 // way; it returns when all have gone, or StopTime has passed.
 func (b *Balancer) retire(entrances []*entrance) {
-	b.stopOnce.Do(func() { close(b.stopping) })
-	for _, e := range entrances {
-		e.retire()
-	}
 	within := b.conf().StopTime
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	var closing sync.WaitGroup
 	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), within)) })
 	defer closing.Wait()
+	b.yield(ctx, entrances)
+}
+
+// yield accepts nobody any more. Who was accepted is served until the answer to his
+// next request, and polls are answered; it returns when all have gone, or ctx ends.
+func (b *Balancer) yield(ctx context.Context, entrances []*entrance) {
+	b.stopOnce.Do(func() { close(b.stopping) })
+	for _, e := range entrances {
+		e.retire()
+	}
 	tick := time.NewTicker(retirePause)
 	defer tick.Stop()
 	for {

@@ -97,7 +97,13 @@ func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestH
 		if errors.Is(context.Cause(ctx), ErrHandedOver) {
 			b.retire(entrances)
 			stopTime = min(stopTime, closeTime)
+			break
 		}
+		// Who was accepted in the last moment has his request under way. Where the socket
+		// outlives this process, the connection would otherwise be the only one that fails.
+		brief, cancel := context.WithTimeout(context.Background(), min(stopTime, silentTime))
+		b.yield(brief, entrances)
+		cancel()
 	}
 	b.stop(stopTime)
 	for _, e := range entrances {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/halleycomet/halley/e2e/internal/proc"
@@ -29,7 +30,25 @@ type Balancer struct {
 // until it lets a client in.
 func (c *Cloud) Balancer(name string, args ...string) *Balancer {
 	c.tb.Helper()
-	args = defaults(args,
+	return c.joined(c.balancer(name, c.gossiping(name, args)))
+}
+
+// ActivatedBalancer is Balancer as a supervisor starts it, on a socket that it holds
+// itself and that outlives the process.
+func (c *Cloud) ActivatedBalancer(name string, socket *os.File, args ...string) *Balancer {
+	c.tb.Helper()
+	// LISTEN_PID must be the id of the process, which only a shell knows before it is
+	// that process.
+	p, ports := c.run(proc.Spec{
+		Name: name, Path: "sh", Files: []*os.File{socket}, Env: []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=listen"},
+		Args: append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, proc.Program(c.tb, "balancer"), "serve"}, c.gossiping(name, args)...),
+	})
+	return c.joined(c.of(p, ports))
+}
+
+// gossiping are the flags of one that gossips with the members so far.
+func (c *Cloud) gossiping(name string, args []string) []string {
+	return defaults(args,
 		"--listen", "127.0.0.1:0",
 		"--admin", "127.0.0.1:0",
 		"--gossip", "127.0.0.1:0",
@@ -37,7 +56,11 @@ func (c *Cloud) Balancer(name string, args ...string) *Balancer {
 		"--path", Path,
 		"--name", name,
 	)
-	b := c.balancer(name, args)
+}
+
+// joined is one that is a member now, and has let a client in.
+func (c *Cloud) joined(b *Balancer) *Balancer {
+	c.tb.Helper()
 	c.Seeds = append(c.Seeds, b.Gossip)
 	b.Ready()
 	return b
@@ -57,7 +80,10 @@ func (c *Cloud) StaticBalancer(name string, comets []string, args ...string) *Ba
 
 func (c *Cloud) balancer(name string, args []string) *Balancer {
 	c.tb.Helper()
-	p, ports := c.start("balancer", name, append([]string{"serve"}, args...))
+	return c.of(c.start("balancer", name, append([]string{"serve"}, args...)))
+}
+
+func (c *Cloud) of(p *proc.Process, ports map[string]string) *Balancer {
 	return &Balancer{Process: p, cloud: c, Listen: ports["listen"], Admin: ports["admin"], Gossip: ports["gossip"]}
 }
 

@@ -44,20 +44,22 @@ func (c *Cloud) Env() []string {
 // start starts a program, waits until it listens, and returns its addresses.
 func (c *Cloud) start(program, name string, args []string) (*proc.Process, map[string]string) {
 	c.tb.Helper()
-	file, err := os.CreateTemp(c.dir, name+"-ports-")
+	return c.run(proc.Spec{Name: name, Path: proc.Program(c.tb, program), Args: args})
+}
+
+// run is start for a program that is called otherwise.
+func (c *Cloud) run(s proc.Spec) (*proc.Process, map[string]string) {
+	c.tb.Helper()
+	file, err := os.CreateTemp(c.dir, s.Name+"-ports-")
 	if err != nil {
 		c.tb.Fatal(err)
 	}
 	file.Close()
 	// The program puts the file there in one rename: until then it is absent.
 	os.Remove(file.Name())
-	p := proc.Start(c.tb, proc.Spec{
-		Name: name,
-		Path: proc.Program(c.tb, program),
-		Args: append(args, "--port-file", file.Name()),
-		Env:  c.Env(),
-		Dir:  c.dir,
-	})
+	s.Args = append(s.Args, "--port-file", file.Name())
+	s.Env, s.Dir = append(c.Env(), s.Env...), c.dir
+	p := proc.Start(c.tb, s)
 	return p, p.Ports(file.Name())
 }
 

@@ -24,6 +24,8 @@ type Spec struct {
 	Env []string
 	// Dir is its working directory; the test's own when empty.
 	Dir string
+	// Files are its open files from descriptor 3 on.
+	Files []*os.File
 	// OnLine is given each line of stdout, on one goroutine, in order; may be nil.
 	OnLine func(string)
 }
@@ -48,6 +50,7 @@ func Start(tb testing.TB, s Spec) *Process {
 	p.cmd = exec.Command(s.Path, s.Args...)
 	p.cmd.Dir = s.Dir
 	p.cmd.Env = append(environ(), s.Env...)
+	p.cmd.ExtraFiles = s.Files
 	p.cmd.SysProcAttr = attributes()
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
