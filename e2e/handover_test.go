@@ -27,16 +27,6 @@ func TestBalancerRestartsUnderLoad(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func restartUnderLoad(t *testing.T, gossip string) {
 	const channel, rate = "/handover/numbers", 50
 	c := cloud.New(t)

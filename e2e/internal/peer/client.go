@@ -39,6 +39,8 @@ type Options struct {
 	Reload    bool
 	// Ack registers CometD's extension for acknowledged messages.
 	Ack bool
+	// Authority is a PEM file with whom a client in Node trusts beside the known authorities.
+	Authority string
 }
 
 // Name tells the options apart in logs and subtests.
@@ -70,6 +72,9 @@ func Start(tb testing.TB, o Options) *Client {
 	}
 	if o.Local != "" {
 		s.Args = append(s.Args, "--localAddress", o.Local)
+	}
+	if o.Authority != "" {
+		s.Env = append(s.Env, "NODE_EXTRA_CA_CERTS="+o.Authority)
 	}
 	c.send = proc.Start(tb, s).Send
 	c.strict(tb, c.Name)
