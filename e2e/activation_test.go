@@ -114,9 +114,14 @@ func TestSocketActivationUnderLoad(t *testing.T) {
 		})
 	}
 	t.Logf("%d messages; of %d clients of each transport some have lost %v of them", last, len(clients)/2, lost)
+	// Over HTTP that is rare; a WebSocket is written to until the comet notices its end.
+	each := map[client.Transport]int{client.LongPolling: 1, client.WebSocket: 2}
+	if testenv.Race {
+		each[client.WebSocket] = rate / 5
+	}
 	for transport, n := range lost {
-		if n < 0 || n > restarts*len(clients)/2 {
-			t.Errorf("%s: %d messages lost: more than one for each client and restart", transport, n)
+		if n < 0 || n > each[transport]*restarts*len(clients)/2 {
+			t.Errorf("%s: %d messages lost, more than %d for each client and restart", transport, n, each[transport])
 		}
 	}
 }
