@@ -19,6 +19,7 @@ type gossip struct {
 	again func() (*cluster.Cluster, error) // a new incarnation
 	views chan *cluster.View               // buffer 1: the newest view that was not fetched
 	asks  chan chan error                  // for run to leave, or to come back
+	knows chan struct{}                    // closed when last has what the first sync brought
 
 	// Safe for any goroutine.
 	now  atomic.Pointer[cluster.Cluster]
@@ -30,7 +31,7 @@ func newGossip(again func() (*cluster.Cluster, error)) (*gossip, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gossip{first: first, again: again, views: make(chan *cluster.View, 1), asks: make(chan chan error)}
+	g := &gossip{first: first, again: again, views: make(chan *cluster.View, 1), asks: make(chan chan error), knows: make(chan struct{})}
 	g.now.Store(first)
 	g.last.Store(first.View())
 	return g, nil
@@ -39,7 +40,7 @@ func newGossip(again func() (*cluster.Cluster, error)) (*gossip, error) {
 // View is that of the balancer's Members, as are Watch, which is for one, and Synced.
 func (g *gossip) View() *cluster.View                        { return g.last.Load() }
 func (g *gossip) Watch(context.Context) <-chan *cluster.View { return g.views }
-func (g *gossip) Synced() <-chan struct{}                    { return g.first.Synced() }
+func (g *gossip) Synced() <-chan struct{}                    { return g.knows }
 
 // run is a member until ctx ends.
 func (g *gossip) run(ctx context.Context) error {
@@ -71,14 +72,22 @@ func (g *gossip) be(ctx context.Context, c *cluster.Cluster) (left chan error, e
 	go func() { ended <- c.Run(ctx) }()
 	synced, views := c.Synced(), (<-chan *cluster.View)(nil)
 	if c == g.first {
-		synced, views = nil, c.Watch(ctx)
+		views = c.Watch(ctx)
 	}
 	for {
 		select {
 		case err := <-ended:
 			return nil, err
-		case <-synced: // what it knows before is not all
-			synced, views = nil, c.Watch(ctx)
+		case <-synced:
+			synced = nil
+			if c != g.first {
+				views = c.Watch(ctx) // what it knew before was not all
+				break
+			}
+			// Who is told reads View: what it does not have yet would be missing, and a
+			// balancer without comets would think that it knows them all.
+			g.publish(c.View())
+			close(g.knows)
 		case v, ok := <-views:
 			if !ok {
 				views = nil
