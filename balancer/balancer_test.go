@@ -125,24 +125,36 @@ func TestStopBound(t *testing.T) {
 // An answer to a poll that was on its way when the balancer lets the poll go is passed
 // on: the comet has nothing of it any more.
 func TestStopTakesWhatIsOnItsWay(t *testing.T) {
-	var held atomic.Int32
-	a := newFakeComet(t, "a", nil)
-	a.serve(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.ReadAll(r.Body)
-		held.Add(1)
-		<-r.Context().Done() // as late as can be
-		io.WriteString(w, `[{"channel":"/news","data":"queued"},{"id":"1","channel":"/meta/connect","successful":true}]`)
-	})
-	b := run(t, quick(), gossipOf(a))
-	if b.lanes == nil {
-		t.Skip("skipped: there are no lanes")
-	}
-	got := make(chan *answer, 1)
-	go func() { got <- b.post(connect("1", a.clientID())) }()
-	b.until("the poll is held", func() bool { return held.Load() == 1 })
-	go b.stop()
-	if a := <-got; !strings.Contains(a.body, "queued") {
-		t.Errorf("lost: %s", a.body)
+	for _, way := range []string{"lanes", "handler"} {
+		t.Run(way, func(t *testing.T) {
+			var held atomic.Int32
+			a := newFakeComet(t, "a", nil)
+			a.serve(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.ReadAll(r.Body)
+				held.Add(1)
+				<-r.Context().Done() // as late as can be
+				io.WriteString(w, `[{"channel":"/news","data":"queued"},{"id":"1","channel":"/meta/connect","successful":true}]`)
+			})
+			b, err := New(quick(), gossipOf(a))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if way == "handler" {
+				b.lanes = nil
+			} else if b.lanes == nil {
+				t.Skip("skipped: there are no lanes")
+			}
+			r := start(t, b)
+			r.until("ready", b.Ready)
+			got := make(chan *answer, 1)
+			go func() { got <- r.post(connect("1", a.clientID())) }()
+			r.until("the poll is held", func() bool { return held.Load() == 1 })
+			go r.stop()
+			if a := <-got; !strings.Contains(a.body, "queued") {
+				t.Errorf("lost: %s", a.body)
+			}
+			r.until("no connection to the comet is kept", func() bool { return r.comet(a).up.conns() == 0 })
+		})
 	}
 }
 

@@ -60,11 +60,13 @@
 //	its comet drains            its next connect: at once, with what waits, and 402, advice
 //	                            handshake; WebSocket: closed with 1012
 //	its WebSocket's comet goes  closed with 1012, plainly within a frame
-//	it drains                   likewise, but only between two frames, spread over the
-//	                            time that the drain has
+//	it drains                   likewise, spread over the time that the drain has, but in
+//	                            order: the comet is told first, by a close frame as if it
+//	                            were the client's, and what it says before its own comes
 //	it takes nothing            WebSocket closed after Limits.WriteTimeout, as is one
 //	                            whose comet takes nothing (1012)
-//	the balancer stops          WebSockets closed with 1001, spread over Config.StopTime;
+//	the balancer stops          WebSockets closed with 1001, spread over Config.StopTime, in
+//	                            order;
 //	                            held polls answered with success and advice retry: the
 //	                            session lives on
 //	its comet is at a limit     it waits up to Limits.QueueTime, then 503::no_comet, advice

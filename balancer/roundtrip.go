@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/valyala/fasthttp"
 )
 
 // stage is how far a request to a comet came before it failed. What may be done
@@ -226,6 +227,9 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 			w.first, err = w.src.next()
 		}
 	}
+	if woken && why == stageReleased && errors.Is(err, os.ErrDeadlineExceeded) && w.upload == nil {
+		w.first, err = w.lastWord()
+	}
 	if stop == nil && err == nil {
 		if w.upload != nil {
 			w.upload.answered()
@@ -251,6 +255,24 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 	default:
 		return &failure{stage: stageSent, err: fmt.Errorf("await answer: %w", err)}
 	}
+}
+
+// lastWord tells the comet that nobody waits for its answer any more, and takes one that
+// was on its way already: what is in it would be lost. See laneWire.release.
+func (w *wire) lastWord() (*chunk, error) {
+	closeWrite(w.conn)
+	w.cut = true // it serves nobody else
+	w.conn.SetReadDeadline(time.Now().Add(releaseTime))
+	first, err := w.src.next()
+	if err != nil {
+		return nil, err
+	}
+	a, verdict := readAnswer(first.bytes())
+	if verdict == answerPartial || a.status == fasthttp.StatusOK && a.body != 0 {
+		return first, nil
+	}
+	first.free()
+	return nil, errWoken // how a server ends what nobody waits for
 }
 
 var errWoken = errors.New("the waiting was broken off")

@@ -30,7 +30,10 @@ func (f *frames) feed(p []byte) {
 // next takes the next bytes of the stream, to the end of the present frame at most, and
 // returns how many.
 func (f *frames) next(p []byte) (n int) {
-	for f.have > 0 || f.left == 0 {
+	if f.have == 0 && f.left == 0 && len(p) >= maxFrameHead {
+		n = f.whole(p)
+	}
+	for f.have > 0 || f.left == 0 && n == 0 {
 		if n == len(p) {
 			return n
 		}
@@ -54,6 +57,27 @@ func (f *frames) beforeClose(p []byte) (n int, found bool) {
 		n += f.next(p[n:])
 	}
 	return n, false
+}
+
+// maxFrameHead is the longest header of a frame.
+const maxFrameHead = 14
+
+// whole takes a whole header, as header does byte by byte, and returns its length.
+func (f *frames) whole(p []byte) (n int) {
+	n, f.left = 2, uint64(p[1]&0x7f)
+	switch f.left {
+	case 126:
+		n, f.left = 4, uint64(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		n, f.left = 10, binary.BigEndian.Uint64(p[2:])
+	}
+	if p[1]&0x80 != 0 {
+		n += 4
+	}
+	if p[0]&0x0f == opClose {
+		f.closed = true
+	}
+	return n
 }
 
 // header takes the next byte of a header, and tells whether it was the last.

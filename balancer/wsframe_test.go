@@ -187,6 +187,32 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
+// beforeClose finds a close frame where there is one, however the stream is cut.
+func TestFramesBeforeClose(t *testing.T) {
+	front := slices.Concat(frame(1, true, []byte{0x88, 0x88}, false), frame(9, true, nil, false), frame(2, true, bytes.Repeat([]byte{0x88}, 300), false))
+	stream := append(slices.Clone(front), frame(8, true, []byte{3, 233}, false)...)
+	for i := range len(stream) {
+		var f frames
+		n, found := f.beforeClose(stream[:i])
+		if !found {
+			var m int
+			m, found = f.beforeClose(stream[i:])
+			n += m
+		}
+		if !found || n != len(front) || !f.between() {
+			t.Fatalf("cut at %d: found %v after %d of %d bytes", i, found, n, len(front))
+		}
+	}
+}
+
+func BenchmarkFrames(b *testing.B) {
+	message := frame(1, true, make([]byte, 128), true)
+	var f frames
+	for b.Loop() {
+		f.feed(message)
+	}
+}
+
 func TestCloseFrame(t *testing.T) {
 	if got, want := closeFrame(closeRestart), []byte{0x88, 2, 0x03, 0xf4}; !bytes.Equal(got, want) {
 		t.Errorf("% x, want % x", got, want)
