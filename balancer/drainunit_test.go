@@ -99,3 +99,46 @@ func TestPartings(t *testing.T) {
 		t.Error("the next one before its time")
 	}
 }
+
+// By address, a client is looked for where it was, in proportion to the weights.
+func TestFormerlyByWeight(t *testing.T) {
+	a, other := newFakeComet(t, "a", ok), newFakeComet(t, "b", ok)
+	cfg := quick()
+	cfg.Comets = []string{a.url() + " weight=9", other.url()}
+	b := run(t, cfg, nil)
+	c, was := b.comet(a), map[int]bool{}
+	for i := range 300 {
+		was[i] = rendezvous(b.fleet.snapshot().comets, testKey(i)) == c
+	}
+	b.drain(a)
+	for i := range 300 {
+		rq := &exchange{conf: b.inForce()}
+		rq.ip = testIP(i)
+		d, found := b.formerly(rq, decision{reason: ReasonIP})
+		if found != was[i] || found && d.comet != c {
+			t.Fatalf("client %d was there: %v, is looked for there: %v", i, was[i], found)
+		}
+	}
+}
+
+// While a comet that died has its herd spread, those that are moved are among it.
+func TestMoveInterval(t *testing.T) {
+	a, other := newFakeComet(t, "a", ok), newFakeComet(t, "b", ok)
+	cfg := quick()
+	cfg.HandshakeRate = 10
+	b := listing(t, cfg, a, other)
+	if d := b.moveInterval(); d != 0 {
+		t.Errorf("with nobody down: %v", d)
+	}
+	c := b.comet(a)
+	a.kill()
+	b.fleet.refused(c)
+	c.lost.Store(10_000)
+	longest := time.Duration(0)
+	for range 100 {
+		longest = max(longest, b.moveInterval())
+	}
+	if longest < 10*time.Second {
+		t.Errorf("at most %v", longest)
+	}
+}

@@ -213,31 +213,41 @@ func TestRequestsPerIP(t *testing.T) {
 // is counted, and let through when the balancer stops.
 func TestAdmittedOnce(t *testing.T) {
 	cfg := quick()
-	cfg.HandshakeRate, cfg.HandshakeBurst, cfg.HandshakeWait = 1, 0, time.Minute
-	b := listing(t, cfg, newFakeComet(t, "a", ok))
+	cfg.HandshakeRate, cfg.HandshakeBurst, cfg.HandshakeWait = 1, 0, 0
+	var b *running
 	begins := func() *exchange {
 		rq := &exchange{conf: b.inForce()}
 		rq.kind, rq.handshake, rq.ip = kindBayeux, true, testIP(1)
 		return rq
 	}
+	a := newFakeComet(t, "a", ok)
+	b = listing(t, cfg, a)
 	first := begins()
 	for range 3 {
 		if why, ok := b.admit(first); !ok {
 			t.Fatal(why)
 		}
 	}
+	if _, ok := b.admit(begins()); ok {
+		t.Error("another is let through at once")
+	}
+	cfg.HandshakeWait = time.Minute
+	b = listing(t, cfg, a)
+	b.admit(begins())
+	const waiters = 30
 	done := make(chan bool)
-	for range 2 {
+	for range waiters {
 		go func() { _, ok := b.admit(begins()); done <- ok }()
 	}
-	b.until("two wait", func() bool { return b.admission.waiting.Load() == 2 })
+	b.until("all wait", func() bool { return b.admission.waiting.Load() == waiters })
+	began := time.Now()
 	go b.stop()
-	for range 2 {
+	for range waiters {
 		if !<-done {
 			t.Error("sent away")
 		}
 	}
-	if n := b.admission.waiting.Load(); n != 0 {
-		t.Errorf("%d still wait", n)
+	if n, took := b.admission.waiting.Load(), time.Since(began); n != 0 || took > 10*time.Second {
+		t.Errorf("%d still wait, after %v", n, took)
 	}
 }

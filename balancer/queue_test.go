@@ -90,6 +90,9 @@ func TestQueueForAComet(t *testing.T) {
 	if n := count(t, b.metrics.queues.WithLabelValues("a", string(queueGranted))); n != 3 {
 		t.Errorf("%v had to queue", n)
 	}
+	if n := b.scrape("queue_seconds"); n != 3 {
+		t.Errorf("%v times were taken", n)
+	}
 	if n := c.limits.conns.Load(); n != 0 {
 		t.Errorf("%d slots are taken", n)
 	}

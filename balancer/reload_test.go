@@ -178,3 +178,19 @@ func TestReloadOfTheList(t *testing.T) {
 		}
 	})
 }
+
+// What its caller does to a configuration that was handed over is no change of it, until
+// it is handed over again.
+func TestReloadKeepsItsOwnLists(t *testing.T) {
+	cfg := quick()
+	cfg.Comets, cfg.Origins, cfg.TrustedProxies, cfg.ForwardHeaders = []string{"http://127.0.0.1:1"}, []string{"https://a"}, []string{"10.0.0.0/8"}, []string{ForwardFor}
+	b, err := New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Comets[0], cfg.Origins[0], cfg.TrustedProxies[0], cfg.ForwardHeaders[0] = "http://127.0.0.1:2", "https://b", "11.0.0.0/8", ForwardProto
+	applied, _, err := b.Reload(cfg)
+	if err != nil || len(applied) != 4 {
+		t.Errorf("%v, %v", applied, err)
+	}
+}

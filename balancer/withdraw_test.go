@@ -56,6 +56,8 @@ func TestDrainByAdmin(t *testing.T) {
 		if why := b.comet("a2:80").why; why != causeUndrained {
 			t.Errorf("reason %q", why)
 		}
+		g.says(at("a", "a3", 4, cluster.Up), at("b", "b", 2, cluster.Up))
+		b.want("a3:80", Healthy)
 	})
 }
 
@@ -74,6 +76,9 @@ func TestDrainForTwoReasons(t *testing.T) {
 		b.want("a:80", Draining)
 		g.says(at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
 		b.want("a:80", Healthy)
+		if why := b.comet("a:80").why; why != causeBack {
+			t.Errorf("reason %q", why)
+		}
 		for _, err := range []error{b.fleet.drain("c"), b.fleet.undrain("c")} {
 			if err == nil || !strings.Contains(err.Error(), `"c"`) {
 				t.Errorf("nobody's name: %v", err)
