@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -132,7 +133,7 @@ func TestProxyProtocolAddressKeepsTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stranger).ReadString('\n')
-	if err == nil && !strings.Contains(line, " 400 ") || err != nil && err != io.EOF {
+	if err == nil && !strings.Contains(line, " 400 ") || err != nil && !errors.Is(err, io.EOF) {
 		t.Errorf("a stranger with a header is answered %q, %v", line, err)
 	}
 }
