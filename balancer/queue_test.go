@@ -239,3 +239,30 @@ func TestQueueEnds(t *testing.T) {
 	}
 	s.leave()
 }
+
+// When a reload raises the limit, those that queue have the room.
+func TestQueueAfterReload(t *testing.T) {
+	a := newGated(t, "a")
+	cfg := quick()
+	cfg.Comets = []string{a.url()}
+	cfg.Limits.Comet.MaxWaiting, cfg.Limits.QueueTime = 1, time.Minute
+	b := run(t, cfg, nil)
+	c := b.comet(a.fakeComet)
+	var wg sync.WaitGroup
+	for i := range 2 {
+		wg.Go(func() { b.post(publish(fmt.Sprint(i), "x")) })
+		b.until("it is there, or queues", func() bool {
+			return c.limits.inUse[useRequest].Load() == 1 && c.limits.waiters.Load() == int64(i)
+		})
+	}
+	cfg.Limits.Comet.MaxWaiting = 2
+	if _, _, err := b.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	b.until("both are there", func() bool { return c.limits.inUse[useRequest].Load() == 2 })
+	for range 2 {
+		<-a.came
+		a.answer <- struct{}{}
+	}
+	wg.Wait()
+}
