@@ -21,8 +21,6 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// Balancers with real sockets in front of comets that a test writes.
-
 // fakeComet is an HTTP server in the place of a comet. It answers the balancer's
 // checks; everything else goes to the handler of the test.
 type fakeComet struct {
