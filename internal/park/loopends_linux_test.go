@@ -27,8 +27,8 @@ func TestLoopTimeoutsOfSeveralDurations(t *testing.T) {
 		all = append(all, s)
 	}
 	do(t, l, func() {
-		for i, ms := range []time.Duration{10, 90, 50} {
-			l.Timeouts(ms * time.Millisecond).Set(all[i])
+		for i, after := range []time.Duration{10 * time.Millisecond, 90 * time.Millisecond, 50 * time.Millisecond} {
+			l.Timeouts(after).Set(all[i])
 		}
 	})
 	for i, want := range []int{0, 2, 1} {
