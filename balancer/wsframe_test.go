@@ -191,7 +191,7 @@ func FuzzFrames(f *testing.F) {
 func TestFramesBeforeClose(t *testing.T) {
 	front := slices.Concat(frame(1, true, []byte{0x88, 0x88}, false), frame(9, true, nil, false), frame(2, true, bytes.Repeat([]byte{0x88}, 300), false))
 	stream := append(slices.Clone(front), frame(8, true, []byte{3, 233}, false)...)
-	for i := range len(stream) {
+	for i := range stream {
 		var f frames
 		n, found := f.beforeClose(stream[:i])
 		if !found {
