@@ -40,10 +40,6 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, rq *exchange, w *wire, d
 	}
 	of := b.outlast(rq)
 	t.ended = func(why tunnelEnd) {
-		ticket.leave()
-		set.remove(t)
-		b.tunnels.remove(t)
-		b.metrics.tunnels.Dec()
 		b.finish(&record{
 			began: began, comet: c, reason: reason, kind: recordTunnel, status: fasthttp.StatusSwitchingProtocols,
 			waited: waited, in: t.in, out: t.out, end: why,
@@ -51,7 +47,12 @@ func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, rq *exchange, w *wire, d
 		if why != endNone {
 			b.metrics.closed.WithLabelValues(why.String()).Inc()
 		}
+		b.metrics.tunnels.Dec()
 		end()
+		ticket.leave()
+		// Who stops the balancer waits for the sets to be empty: all is counted then.
+		set.remove(t)
+		b.tunnels.remove(t)
 	}
 	if !c.living().lives() {
 		t.shut(endCometDown)
