@@ -3,40 +3,41 @@ package comet
 import (
 	"testing"
 	"time"
+
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 // Run with: go test ./comet -run '^$' -bench Crowd -benchtime 1x
 
 // BenchmarkCrowdSteady is one message of 100 bytes to 1,000 subscribers, 20 times a
-// second, by a comet and by the bare loop in turn: medians.
+// second, by a comet and by the bare loop in turn.
 func BenchmarkCrowdSteady(b *testing.B) {
 	for range b.N {
-		compareSteady(b, 5, 60)
+		pair := steadyPairs(b, 60)
+		medians := testenv.Settle(5, 5, []float64{0, 0}, pair)
+		b.Logf("medians of the ratios: CPU %.2f, p99 %.2f", medians[0], medians[1])
 	}
 }
 
-func compareSteady(tb testing.TB, rounds, messages int) (comet, bare measured) {
-	const n = 1000
+// steadyPairs returns what measures a comet and the bare loop in turn, and tells the
+// ratios of their CPU and of their p99.
+func steadyPairs(tb testing.TB, messages int) (pair func() []float64) {
+	const n, every = 1000, 50 * time.Millisecond
 	cp, bp := startProcess(tb, "comet"), startProcess(tb, "bare")
 	cc, bc := gather(tb, cp.port, n, true), gather(tb, bp.port, n, false)
-	var comets, bares []measured
-	for i := range rounds + 1 {
+	cc.steadily(cp, messages/2, every) // both warm up
+	bc.steadily(bp, messages/2, every)
+	return func() []float64 {
 		stop := cp.profile("comet")
-		c := cc.steadily(cp, messages, 50*time.Millisecond)
+		comet := cc.steadily(cp, messages, every)
 		stop()
 		stop = bp.profile("bare")
-		r := bc.steadily(bp, messages, 50*time.Millisecond)
+		bare := bc.steadily(bp, messages, every)
 		stop()
-		tb.Logf("comet %v; bare loop %v", c, r)
-		if i > 0 { // the first warms up
-			comets, bares = append(comets, c), append(bares, r)
-		}
+		ratios := []float64{float64(comet.cpu) / float64(bare.cpu), float64(comet.p99) / float64(bare.p99)}
+		tb.Logf("comet %v; bare loop %v; ratios %.2f", comet, bare, ratios)
+		return ratios
 	}
-	comet, bare = median(comets), median(bares)
-	tb.Logf("median: comet %v", comet)
-	tb.Logf("median: bare loop %v", bare)
-	tb.Logf("ratios: CPU %.2f, p99 %.2f", float64(comet.cpu)/float64(bare.cpu), float64(comet.p99)/float64(bare.p99))
-	return comet, bare
 }
 
 // BenchmarkCrowdSaturated is the same as fast as the clients take it, 64 messages

@@ -330,17 +330,3 @@ func (c *crowd) measure(p *process, n int, publish func()) measured {
 		p50: all[len(all)/2], p99: all[len(all)*99/100],
 	}
 }
-
-// median is the middle one by each figure.
-func median(all []measured) measured {
-	pick := func(less func(a, b measured) int) measured {
-		slices.SortFunc(all, less)
-		return all[len(all)/2]
-	}
-	return measured{
-		cpu:       pick(func(a, b measured) int { return int(a.cpu - b.cpu) }).cpu,
-		p50:       pick(func(a, b measured) int { return int(a.p50 - b.p50) }).p50,
-		p99:       pick(func(a, b measured) int { return int(a.p99 - b.p99) }).p99,
-		perSecond: pick(func(a, b measured) int { return int(a.perSecond - b.perSecond) }).perSecond,
-	}
-}

@@ -15,28 +15,28 @@ func TestAFrozenClientDelaysNobodyBound(t *testing.T) {
 	args := []string{"--clients", strconv.Itoa(testenv.Clients(999)), "--rate", "20", "--warm-up", "1s", "--duration", "5s", "--settle", "0"}
 	keeping := ours
 	keeping.start = func(tb testing.TB) (*proc.Process, string) { return startComet(tb, "--max-queue-bytes", "64MiB") }
-	var with, without []float64
-	strict, rounds := testenv.Ratio(1) == 1, 1
-	if strict {
-		rounds = 3
-	}
-	for range rounds {
-		for values, frozen := range map[*[]float64]string{&without: "0", &with: "1"} {
-			r := measure(t, keeping, append(args, "--frozen", frozen)...)
-			if !r.Clean() {
-				t.Errorf("with %s frozen: %+v", frozen, r)
-			}
-			*values = append(*values, r.Measured.Latency.P99)
+	p99 := func(frozen string) float64 {
+		r := measure(t, keeping, append(args, "--frozen", frozen)...)
+		if !r.Clean() {
+			t.Errorf("with %s frozen: %+v", frozen, r)
 		}
+		return r.Measured.Latency.P99
 	}
-	t.Logf("p99 without %v ms, with %v ms", without, with)
-	a, b := median(without), median(with)
-	most := testenv.Ratio(1.5) * a
-	if !strict {
-		// Beside other tests such times are blurred. Who waited for the frozen one would wait for seconds.
-		most = max(most, 250)
+	bound, least := testenv.Ratio(1.5), 1
+	strict := bound == 1.5
+	if strict {
+		least = 3
 	}
-	if b > most {
-		t.Errorf("p99 %.2f ms with a frozen client, %.2f ms without", b, a)
+	ratio := testenv.Settle(least, 7, []float64{bound}, func() []float64 {
+		without, with := p99("0"), p99("1")
+		t.Logf("p99 %.2f ms with a frozen client, %.2f ms without", with, without)
+		if !strict {
+			// Beside other tests such times are blurred. Who waited for the frozen one would wait for seconds.
+			without = max(without, 42)
+		}
+		return []float64{with / without}
+	})[0]
+	if ratio > bound {
+		t.Errorf("p99 is %.2f times that without it, beyond %.2f", ratio, bound)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 // sideTable collects the figures of all pairs.
@@ -74,7 +76,7 @@ func spread(format string, v []float64) string {
 	if len(v) == 0 {
 		return "-"
 	}
-	text := fmt.Sprintf(format, median(v))
+	text := fmt.Sprintf(format, testenv.Median(v))
 	if len(v) > 1 {
 		text += fmt.Sprintf(" ("+format+" to "+format+")", slices.Min(v), slices.Max(v))
 	}
@@ -119,10 +121,10 @@ func (tab *sideTable) verdict(r sideRow) string {
 		text = fmt.Sprintf("%.3g", r.atMost)
 		// What the table shows decides: 2.003 descriptors are 2.00.
 		var shown float64
-		_, err := fmt.Sscan(fmt.Sprintf(r.format, median(ours)), &shown)
+		_, err := fmt.Sscan(fmt.Sprintf(r.format, testenv.Median(ours)), &shown)
 		met = err == nil && shown <= r.atMost
 	case r.timesHAProxy > 0 && len(ratios) > 0:
-		text, met = fmt.Sprintf("%.2f × HAProxy", r.timesHAProxy), median(ratios) <= r.timesHAProxy
+		text, met = fmt.Sprintf("%.2f × HAProxy", r.timesHAProxy), testenv.Median(ratios) <= r.timesHAProxy
 	default:
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/halleycomet/halley/internal/load"
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 // columns in the order of the table.
@@ -48,7 +49,7 @@ func (t *table) String() string {
 					b.WriteString(" - |")
 					continue
 				}
-				medians[c] = median(values)
+				medians[c] = testenv.Median(values)
 				fmt.Fprintf(&b, " "+f.format, medians[c])
 				if len(values) > 1 {
 					fmt.Fprintf(&b, " ("+f.format+" to "+f.format+")", slices.Min(values), slices.Max(values))
@@ -76,12 +77,6 @@ func (t *table) String() string {
 		b.WriteString("\nNot every run was clean:\n\n" + strings.Join(notes, ""))
 	}
 	return b.String()
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // machine describes what the figures were measured on.
@@ -124,8 +119,5 @@ Not every run was clean:
 `
 	if got := tab.String(); !strings.HasPrefix(got, want) || strings.Count(got, "\n- x, ") != 6 || !strings.Contains(got, "- x, bare, round 3: 0 of 1 came, lost 2,") {
 		t.Errorf("%s\nwant\n%s", got, want)
-	}
-	if m := median([]float64{4, 1, 3, 2}); m != 2.5 {
-		t.Errorf("the median is %v", m)
 	}
 }
