@@ -85,6 +85,10 @@
 //     handler leaves unread is not reported again until more comes.
 //   - A handler is called for nothing rather than not at all; never for a socket that it
 //     has closed or released, be it earlier in the same batch of events.
+//   - In a turn it is known from the beginning which sockets have something to read
+//     ([Sock.Pending]), also to those who are told before them.
+//   - A socket comes and goes where the process may open no more descriptors: the loop has
+//     some to spare for the moment in which it has two.
 //   - The loop waits in the poller of the Go runtime and takes no thread of its own. One
 //     that is never out of work gives others a turn each millisecond.
 //   - When Run ends every handler is told Hangup and Ended, what is still open is closed,

@@ -33,6 +33,8 @@ type Loop struct {
 
 	timeouts []*Timeouts
 	alarmAt  time.Duration // when run wakes by itself; 0: not
+
+	spare spare
 }
 
 const scratchSize = 64 << 10
@@ -67,6 +69,7 @@ func (l *Loop) open() (err error) {
 	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.waker, &ev); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
+	l.spare.fill()
 	l.scratch = make([]byte, scratchSize)
 	l.began = time.Now()
 	l.now = l.began
@@ -121,6 +124,7 @@ func (l *Loop) run(ctx context.Context) error {
 		case failed != nil:
 			return fmt.Errorf("park: loop: epoll: %w", failed)
 		}
+		l.foresee(events[:n])
 		for _, e := range events[:n] {
 			l.event(e)
 		}
@@ -138,6 +142,19 @@ func (l *Loop) run(ctx context.Context) error {
 	return nil
 }
 
+// foresee marks the sockets on which something is to be read, so that those that are
+// told of what happened before know.
+func (l *Loop) foresee(events []unix.EpollEvent) {
+	for _, e := range events {
+		if e.Fd == wakerSlot || e.Events&^unix.EPOLLOUT == 0 {
+			continue
+		}
+		if s := l.slots[e.Fd]; s != nil && s.turn == e.Pad {
+			s.pending = true
+		}
+	}
+}
+
 // event passes one on.
 func (l *Loop) event(e unix.EpollEvent) {
 	if e.Fd == wakerSlot {
@@ -147,6 +164,7 @@ func (l *Loop) event(e unix.EpollEvent) {
 	if s == nil || s.turn != e.Pad {
 		return // of one that is closed
 	}
+	s.pending = false
 	if s.dialing {
 		if e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 			return
@@ -198,6 +216,7 @@ func (l *Loop) end() {
 	if l.file != nil {
 		l.file.Close()
 	}
+	l.spare.end()
 }
 
 // enter gives a socket a slot and tells the system of it.

@@ -61,6 +61,9 @@ func (s *Sock) Write([]byte) (int, error) { return 0, net.ErrClosed }
 // Quiet is false.
 func (s *Sock) Quiet() bool { return false }
 
+// Pending is false.
+func (s *Sock) Pending() bool { return false }
+
 // Control fails.
 func (s *Sock) Control(func(fd uintptr)) error { return net.ErrClosed }
 

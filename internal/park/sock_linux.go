@@ -21,6 +21,7 @@ type Sock struct {
 	fd         int
 	slot, turn int32
 	dialing    bool
+	pending    bool
 	err        error // of the dial
 
 	// the deadline
@@ -43,7 +44,11 @@ func (l *Loop) Adopt(s *Sock, conn *net.TCPConn, h Handler) error {
 	var failed error
 	fd := -1
 	if err := raw.Control(func(own uintptr) {
-		fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
+		for {
+			if fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0); !tooMany(failed) || !l.spare.take() {
+				return
+			}
+		}
 	}); err != nil || failed != nil {
 		return fmt.Errorf("park: adopt: %w", errors.Join(err, failed))
 	}
@@ -54,6 +59,7 @@ func (l *Loop) Adopt(s *Sock, conn *net.TCPConn, h Handler) error {
 		return fmt.Errorf("park: adopt: %w", err)
 	}
 	conn.Close()
+	l.spare.fill()
 	return nil
 }
 
@@ -157,6 +163,11 @@ func (s *Sock) Quiet() bool {
 	return rawPeek(s.fd) == syscall.EAGAIN
 }
 
+// Pending tells whether the handler is still to be told, in this turn of the loop, that
+// something can be read: bytes, or the end. It costs no call of the system; what has come
+// since the turn began it does not know, as [Sock.Quiet] does.
+func (s *Sock) Pending() bool { return s.pending }
+
 // Control calls f with the descriptor, for options of the socket.
 func (s *Sock) Control(f func(fd uintptr)) error {
 	if s.loop == nil {
@@ -204,8 +215,12 @@ func (s *Sock) Release() (net.Conn, error) {
 	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there
 	file := os.NewFile(uintptr(s.fd), "")
 	s.fd = -1
-	defer file.Close()
 	conn, err := net.FileConn(file) // of a duplicate
+	for tooMany(err) && l.spare.take() {
+		conn, err = net.FileConn(file)
+	}
+	file.Close()
+	l.spare.fill()
 	if err != nil {
 		return nil, fmt.Errorf("park: release: %w", err)
 	}
