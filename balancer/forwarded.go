@@ -122,7 +122,7 @@ func (f *headFrom) said(name, own string) []byte {
 
 // portOf is the port that the client believes to talk to.
 func portOf(host []byte, https bool) string {
-	if colon := bytes.LastIndexByte(host, ':'); colon >= 0 && bytes.IndexByte(host[colon:], ']') < 0 {
+	if colon := bytes.LastIndexByte(host, ':'); colon >= 0 {
 		if port := host[colon+1:]; len(port) > 0 && len(port) <= 5 && onlyOf(port, "0123456789") {
 			return string(port)
 		}

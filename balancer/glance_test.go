@@ -18,6 +18,7 @@ var glanced = []struct {
 	{`[{"id":"1","channel":"/meta/subscribe","clientId":"x","subscription":["/a","/b"]},{"channel":"/meta/connect","clientId":"y"}]`, true},
 	{`[{"channel":"/meta/connect","clientId":"y"},{"channel":"/a","clientId":"z"}]`, true},
 	{`[{"channel":"/a","clientId":"z"},{"channel":"/a","clientId":"` + sticky.NewClientID("abcdefgh") + `"},{"channel":"/a","clientId":"y"}]`, true},
+	{`[{"clientId":"` + sticky.NewClientID("abcdefgh") + `"},{"clientId":"y"},{"clientId":"` + sticky.NewClientID("ijklmnop") + `"}]`, true},
 	{`[{"a":` + strings.Repeat("[", maxGlance) + strings.Repeat("]", maxGlance) + `}]`, true},
 	{`[{"a":` + strings.Repeat("[", maxGlance+1) + strings.Repeat("]", maxGlance+1) + `}]`, false},
 	{handshake, false},

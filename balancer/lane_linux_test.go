@@ -11,14 +11,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 	"unsafe"
 
 	"github.com/halleycomet/halley/internal/testenv"
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sys/unix"
 )
 
 // laned is how many requests were answered in the lanes.
@@ -201,62 +199,6 @@ func TestLaneDoesNotWaitForever(t *testing.T) {
 	httpAnswer(t, br)
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("an idle connection ends with %q, %v", rest, err)
-	}
-}
-
-// An answer that its client takes slowly arrives whole, and delays nobody.
-func TestLaneSlowReader(t *testing.T) {
-	needsLanes(t)
-	answer := strings.Repeat("0123456789abcdef", maxLaneAnswer/16-64)
-	a := newFakeComet(t, "a", func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
-		io.WriteString(w, answer)
-	})
-	b := listing(t, quick(), a)
-	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1) })
-	}}
-	conn, err := dialer.Dial("tcp", b.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	small := make(chan bool)
-	b.until("the connection has a small buffer", func() bool {
-		b.lanes.each(func(l *lane) {
-			if c := l.first; c != nil {
-				err := c.sock.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 1) })
-				small <- err == nil
-				return
-			}
-			small <- false
-		})
-		some := false
-		for range b.lanes.all {
-			some = <-small || some
-		}
-		return some
-	})
-	writes := make(chan bool, 64)
-	io.WriteString(conn, laneRequest(publish("1", "x")))
-	b.until("the answer is being written", func() bool {
-		b.lanes.each(func(l *lane) { writes <- l.first != nil && l.first.state == clientWrites })
-		some := false
-		for range b.lanes.all {
-			some = <-writes || some
-		}
-		return some
-	})
-	if got := b.post(publish("2", "x")); got.status != 200 {
-		t.Errorf("another client is answered %d", got.status)
-	}
-	if _, body := httpAnswer(t, bufio.NewReader(conn)); body != answer {
-		t.Errorf("%d bytes arrived, want %d", len(body), len(answer))
-	}
-	if b.laned() != 2 {
-		t.Errorf("%d by the lane, want 2", b.laned())
 	}
 }
 

@@ -215,9 +215,6 @@ func (c *laneClient) answered(status int, answer []byte, body int) {
 	}
 	l.b.finish(&r, c)
 	l.lanes.metrics.answers.Inc()
-	if c.gone {
-		c.sock.ClearTimeout()
-	}
 	if c.last = l.stopping; c.last {
 		answer = closing(answer, body)
 	}

@@ -23,6 +23,30 @@ func (r *running) inLane(do func(*lane)) {
 	<-done
 }
 
+// inLanes has something done in each lane, one after the other, and waits for it.
+func (r *running) inLanes(do func(*lane)) {
+	r.t.Helper()
+	for _, l := range r.lanes.all {
+		done := make(chan struct{})
+		r.until("the loop runs", func() bool { return l.loop.Post(func() { do(l); close(done) }) })
+		<-done
+	}
+}
+
+// untilLane waits until a connection of a client in the lanes is as it should be.
+func (r *running) untilLane(what string, is func(*laneClient) bool) {
+	r.t.Helper()
+	r.until(what, func() bool {
+		some := false
+		r.inLanes(func(l *lane) {
+			for c := l.first; c != nil; c = c.next {
+				some = some || is(c)
+			}
+		})
+		return some
+	})
+}
+
 // What the handler decides about leaves the lane before anything of it is sent.
 func TestLaneParses(t *testing.T) {
 	needsLanes(t)

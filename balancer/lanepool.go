@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -10,9 +11,11 @@ import (
 type lanePool struct {
 	lane  *lane
 	up    *upstream
-	idle  []*laneWire
-	first *laneWire // of all
-	gone  bool      // nothing is kept any more
+	idle  []*laneWire // the longest idle first
+	known int         // how many of these, the first, rested before this turn of the loop
+	turn  time.Time   // which turn that is
+	first *laneWire   // of all
+	gone  bool        // nothing is kept any more
 }
 
 func (l *lane) pool(u *upstream) *lanePool {
@@ -24,21 +27,48 @@ func (l *lane) pool(u *upstream) *lanePool {
 	return p
 }
 
-// take is the newest idle connection that is still good; nil when there is none. Its
-// end is an event, which may not have been looked at yet.
+// take is the newest idle connection that is still good; nil when there is none.
+//
+// What a comet says unasked must not be taken for the answer to the next request. Behind
+// an answer it ends the connection. What comes while the connection rests is an event,
+// which may not have been told yet; and the system is asked for events once a turn. So
+// those come first that rested when it was last asked, as long as they have no event, and
+// only where there is none the system is asked about one more. (What comes between that
+// and the request, nobody can tell from its answer.)
+//
+// One that has rested for long is looked at in any case: that is when comets close them.
 func (p *lanePool) take() *laneWire {
-	for n := len(p.idle); n > 0; n = len(p.idle) {
-		w := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		p.up.kept.Add(-1)
+	p.settle()
+	for len(p.idle) > 0 {
+		known := p.known > 0
+		i := len(p.idle) - 1
+		if known {
+			i = p.known - 1
+		}
+		w := p.idle[i]
+		p.remove(i)
 		w.sock.ClearTimeout()
-		if p.lane.since(w.idleSince) < moment || w.sock.Quiet() {
+		if known && p.lane.since(w.idleSince) < moment && !w.sock.Pending() || w.sock.Quiet() {
 			return w
 		}
 		w.close()
 	}
 	return nil
+}
+
+// settle counts those that are known to have rested when the turn began.
+func (p *lanePool) settle() {
+	if now := p.lane.loop.Now(); !now.Equal(p.turn) {
+		p.turn, p.known = now, len(p.idle)
+	}
+}
+
+func (p *lanePool) remove(i int) {
+	p.idle = slices.Delete(p.idle, i, i+1)
+	if i < p.known {
+		p.known--
+	}
+	p.up.kept.Add(-1)
 }
 
 // put gives back a connection whose answer has come.
@@ -49,6 +79,7 @@ func (p *lanePool) put(w *laneWire) {
 		w.close()
 		return
 	}
+	p.settle()
 	w.idleSince = p.lane.loop.Now()
 	p.idle = append(p.idle, w)
 	p.lane.loop.Timeouts(limits.MaxIdleTime).Set(&w.sock)
@@ -60,7 +91,7 @@ func (p *lanePool) closeIdle() {
 		w.close()
 	}
 	clear(p.idle)
-	p.idle = p.idle[:0]
+	p.idle, p.known = p.idle[:0], 0
 }
 
 // fail ends the waiting for answers, if none of them has come; with held, of polls

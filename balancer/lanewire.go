@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/halleycomet/halley/internal/park"
@@ -143,12 +144,8 @@ func (w *laneWire) Ready(_ *park.Sock, e park.Events) {
 // discard closes an idle connection.
 func (w *laneWire) discard() {
 	p := w.pool
-	for i := len(p.idle) - 1; i >= 0; i-- {
-		if p.idle[i] == w {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			p.up.kept.Add(-1)
-			break
-		}
+	if i := slices.Index(p.idle, w); i >= 0 {
+		p.remove(i)
 	}
 	w.close()
 }
@@ -163,8 +160,6 @@ func (w *laneWire) expired() {
 		w.failed(stageReleased, errWoken)
 	case w.state == wireAnswers:
 		w.failed(stageAnswering, errSlowAnswer)
-	case w.cut:
-		w.failed(stageSent, errSlowAnswer)
 	default:
 		w.failed(stageTimeout, fmt.Errorf("no answer within %v", w.wait))
 	}
@@ -191,24 +186,22 @@ func (w *laneWire) dialled(e park.Events) {
 func (w *laneWire) write(p []byte) {
 	n, err := w.sock.Write(p)
 	w.sent += uint64(n)
-	loop := w.pool.lane.loop
+	w.pool.lane.loop.Timeouts(w.wait).Set(&w.sock)
 	switch {
 	case err == nil:
 		w.buf, w.state = nil, wireWaits
-		loop.Timeouts(w.wait).Set(&w.sock)
 	case errors.Is(err, park.ErrAgain):
 		if w.state == wireSends {
 			w.buf = w.buf[n:]
 		} else {
 			w.buf, w.state = clone(p[n:]), wireSends
 		}
-		loop.Timeouts(w.wait).Set(&w.sock)
 	case w.sent == w.before:
 		w.failed(stageUnsent, fmt.Errorf("write request: %w", err))
 	default:
-		// It may have answered before it had read everything.
+		// It may have answered before it had read everything. What there is, or the end, is
+		// there to read.
 		w.buf, w.state, w.cut = nil, wireWaits, true
-		loop.Timeouts(min(w.wait, impatient)).Set(&w.sock)
 		w.read()
 	}
 }
