@@ -124,3 +124,29 @@ func TestLoopDialsAsNet(t *testing.T) {
 		t.Errorf("aborted: %v", err)
 	}
 }
+
+// When the last deadline has passed the loop rests: it is not woken by that again.
+func TestLoopRestsAfterTheLastDeadline(t *testing.T) {
+	l, _ := looping(t)
+	expired := make(chan struct{}, 1)
+	_, s := adopted(t, l, sockFunc(func(_ *Sock, e Events) {
+		if e&Expired != 0 {
+			expired <- struct{}{}
+		}
+	}))
+	do(t, l, func() { l.Timeouts(time.Millisecond).Set(s) })
+	receive(t, expired, "the deadline")
+	raw, err := l.file.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		do(t, l, func() { err = raw.Read(func(uintptr) bool { return true }) }) // fails while a deadline is over
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the loop does not rest: %v", err)
+		}
+	}
+}
