@@ -90,7 +90,10 @@ func New(cfg Config) *Admin {
 	}
 	addProfiles(a.rest)
 	if cfg.LogLevel != nil {
-		a.rest[logLevelPath] = cfg.LogLevel.ServeHTTP
+		a.rest[logLevelPath] = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json") // which zap leaves to be guessed
+			cfg.LogLevel.ServeHTTP(w, r)
+		}
 	}
 	return a
 }

@@ -46,6 +46,9 @@ func TestLogLevel(t *testing.T) {
 		if w.Code != c.status || level.String() != c.level {
 			t.Errorf("%s %s: %d %s, the level is %s", c.method, c.body, w.Code, w.Body, level)
 		}
+		if kind := w.Header().Get("Content-Type"); (kind == "application/json") != (c.status != 405) {
+			t.Errorf("%s %s: the answer is %q", c.method, c.body, kind)
+		}
 	}
 	log.Warn("not to be heard")
 	ask(a, http.MethodPut, "/log-level", `{"level":"debug"}`, "")
