@@ -142,9 +142,7 @@ func (f *fleet) observe(c *comet, what fault, r *request) {
 		return
 	}
 	f.update(func() {
-		if c.cond.base != Healthy {
-			return // it is known already, and checks decide
-		}
+		// Of one that is not healthy it is known already, and checks decide.
 		if e, happens := f.temper(c, eventDoubt, causePassive); happens {
 			f.transition(c, e, causePassive, zap.String("last", string(what)))
 		}

@@ -185,3 +185,29 @@ func TestSuspectThenDown(t *testing.T) {
 	ill.Store(false)
 	b.untilState(a, Healthy)
 }
+
+// What clients met with while a comet was down does not count when it is back, and nobody
+// needs to be many: a session behind an address that others have, too, is one.
+func TestWitnesses(t *testing.T) {
+	of := func(session string) witness { return (&request{ip: testIP(1), clientID: session}).witness() }
+	if of("a") == of("b") || of("a") != of("a") || of("") == of("a") || of("").session != 0 {
+		t.Error("sessions are not told apart")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := synced(t, at("a", "a", 1, cluster.Up), at("b", "b", 2, cluster.Up))
+		a := b.comet("a:80")
+		b.refuses("a:80")
+		b.fleet.refused(a)
+		need := b.fleet.conf().Outliers.PassiveFailures
+		for i := range need - 1 {
+			b.fleet.observe(a, faultReset, &request{ip: testIP(i)})
+		}
+		b.answers("a:80")
+		b.until("a:80", Healthy)
+		b.fleet.observe(a, faultReset, &request{ip: testIP(need)})
+		b.want("a:80", Healthy)
+		if n := len(a.evidence.seen); n != 1 {
+			t.Errorf("%d witnesses", n)
+		}
+	})
+}

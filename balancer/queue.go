@@ -133,7 +133,7 @@ func (b *Balancer) laterInterval(why Reason) time.Duration {
 
 // full reports that a request found c at a limit.
 func (f *fleet) full(c *comet) {
-	if c.isFull.Load() || !c.lives() {
+	if c.isFull.Load() {
 		return
 	}
 	f.update(func() { f.transition(c, eventFull, causeLimit, zap.Int64("connections", c.limits.conns.Load())) })

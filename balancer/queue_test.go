@@ -266,3 +266,78 @@ func TestQueueAfterReload(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Room that a poll is granted in the very moment in which it ends is not lost, and is had
+// by nobody who has ended.
+func TestQueueEndsAsRoomComes(t *testing.T) {
+	over := make(chan struct{})
+	close(over)
+	t.Run("stopping", func(t *testing.T) { testQueueEndsAsRoomComes(t, queueStopping, &Balancer{stopping: over}, nil) })
+	t.Run("gone", func(t *testing.T) {
+		testQueueEndsAsRoomComes(t, queueGone, &Balancer{}, &vigil{gone: over, cancel: func() {}})
+	})
+}
+
+func testQueueEndsAsRoomComes(t *testing.T, end queueEnd, b *Balancer, v *vigil) {
+	g := testGate(CometLimits{MaxHeld: 1, MaxQueue: 1})
+	c := &comet{limits: g}
+	ends := map[queueEnd]int{}
+	for n := 0; ends[end] == 0 || ends[queueGranted] == 0; n++ {
+		if n == 1000 {
+			t.Fatalf("the ends are %v", ends)
+		}
+		before, _ := g.enter(usePoll)
+		turn, ok := g.queue(usePoll)
+		if !ok {
+			t.Fatal("no place in the queue")
+		}
+		before.leave()
+		rq := &exchange{conf: &inForce{Config: DefaultConfig()}}
+		rq.out.held, rq.out.vigil = true, v
+		s, how := b.wait(rq, c, turn)
+		ends[how]++
+		if got := s != (slot{}); got != (how == queueGranted) || g.inUse[usePoll].Load() != map[bool]int64{true: 1}[got] {
+			t.Fatalf("%s: it has room: %v; taken are %d", how, got, g.inUse[usePoll].Load())
+		}
+		s.leave()
+	}
+}
+
+// The status tells what a comet is used for.
+func TestStatusOfUse(t *testing.T) {
+	a := newGated(t, "a")
+	held := a.handler.Load()
+	a.serve(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			echoSocket(w, r)
+			return
+		}
+		(*held)(w, r)
+	})
+	cfg := quick()
+	cfg.Limits.Comet.MaxWaiting, cfg.Limits.QueueTime = 1, time.Minute
+	b := run(t, cfg, gossipOf(a.fakeComet))
+	session := a.clientID()
+	conn := b.dial("/cometd")
+	if err := echoes(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, body := range []string{connect("1", session), publish("2", session), publish("3", session), publish("4", session)} {
+		wg.Go(func() { b.post(body) })
+	}
+	b.until("the status tells so", func() bool {
+		s := b.Comets()[0]
+		return s.Held == 1 && s.Tunnels == 1 && s.Queue == 2 && s.Connections == 3
+	})
+	for range 4 {
+		<-a.came
+		a.answer <- struct{}{}
+	}
+	wg.Wait()
+	conn.Close()
+	b.until("the status tells so", func() bool {
+		s := b.Comets()[0]
+		return s.Held == 0 && s.Tunnels == 0 && s.Queue == 0
+	})
+}
