@@ -247,6 +247,9 @@ type CometStatus struct {
 	State  string    `json:"state"`
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
+	// Drains is why it is to be left, also while it is down: when it is back it gets no
+	// new sessions all the same. Empty when it is not to be left.
+	Drains []string `json:"drains,omitempty"`
 	// CheckError is what was wrong with the last check; empty when it was well, or there
 	// was none yet. The state may have another reason.
 	CheckError string `json:"checkError,omitempty"`
@@ -259,7 +262,8 @@ type CometStatus struct {
 	Connections int   `json:"connections"`
 	// Queue is how many requests wait for room at it (see Limits.CometMaxQueue).
 	Queue int64 `json:"queue"`
-	// Unknown is how many polls it has answered with a 402.
+	// Unknown is how many polls it has answered with a 402, as far as the answers were not
+	// compressed.
 	Unknown int64 `json:"unknownSessions"`
 	// Drain is how far this balancer has come with moving its clients; nil while it does
 	// not, and of a comet that moves them itself.

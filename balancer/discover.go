@@ -122,10 +122,12 @@ func (f *fleet) applyList(list []listedComet) (found []*comet) {
 	}
 	for _, c := range f.comets {
 		l, listed := at[c.addr]
-		if !listed {
-			l.weight = 1
-		}
-		f.weigh(c, l)
+		switch {
+		case listed:
+			f.weigh(c, l)
+		case c.gossips:
+			f.weigh(c, listedComet{weight: 1})
+		} // else it keeps its weight: by that the clients that come by address are found, until they are moved
 		delete(at, c.addr)
 		if !c.gossips {
 			f.delist(c, listed)
@@ -143,7 +145,8 @@ func (f *fleet) applyList(list []listedComet) (found []*comet) {
 
 // weigh gives a comet the weight that the list has for it. The caller holds mu.
 func (f *fleet) weigh(c *comet, l listedComet) {
-	if c.share.Swap(l.weight) != l.weight || c.tier.Swap(l.tier) != l.tier {
+	share, tier := c.share.Swap(l.weight), c.tier.Swap(l.tier)
+	if share != l.weight || tier != l.tier {
 		f.dirty = true // somebody may wait for it
 	}
 }

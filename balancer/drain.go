@@ -36,10 +36,11 @@ type drain struct {
 	comet    *comet
 	began    time.Time
 	deadline time.Time
-	limit    *rate.Limiter // the turns of polls
+	limit    *rate.Limiter // the turns of polls; see turn
 	partings partings      // has a lock of its own
 
 	// Safe for any goroutine.
+	unused  atomic.Int64 // turns that were given back
 	polled  atomic.Int64 // when one of its polls was last seen, in Unix nanoseconds
 	polls   atomic.Int64 // clients moved by their poll
 	tunnels atomic.Int64 // tunnels closed
@@ -47,7 +48,7 @@ type drain struct {
 	done    atomic.Bool  // nobody is left who shows himself
 }
 
-// begin makes the drain of a comet with about as many sessions.
+// newDrain makes the drain of a comet with about as many sessions.
 func newDrain(c *comet, cfg *Config, sessions int64) *drain {
 	now := time.Now()
 	perSecond := drainRate(cfg, sessions)
@@ -67,12 +68,45 @@ func drainRate(cfg *Config, sessions int64) float64 {
 	return max(float64(configured), float64(sessions)/(drainShare*cfg.DrainTime.Seconds()))
 }
 
+// turn takes a turn for a poll, if one is left.
+func (dr *drain) turn() bool {
+	for n := dr.unused.Load(); n > 0; n = dr.unused.Load() {
+		if dr.unused.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+	return dr.limit.Allow()
+}
+
+// giveBack is called when a turn was for nothing: by address comes also who was moved
+// already. As many as the limit allows at once are kept for others.
+func (dr *drain) giveBack() {
+	if dr.unused.Add(1) > int64(dr.limit.Burst()) {
+		dr.unused.Add(-1)
+	}
+}
+
+// leave takes the drain off a comet that drains no more. If it drains again by now, whoever
+// was to begin that may have found this one there still: then this one goes on.
+func (dr *drain) leave() (left bool) {
+	c := dr.comet
+	c.drain.Store(nil)
+	return !c.is(Draining) || !c.drain.CompareAndSwap(nil, dr)
+}
+
 // late tells whether the deadline is so near, or over, that nothing waits any more.
 func (dr *drain) late(now time.Time) bool { return !now.Before(dr.deadline.Add(-dr.force())) }
 
 // force is how long before the deadline polls are broken off.
 func (dr *drain) force() time.Duration {
 	return min(drainForce, dr.deadline.Sub(dr.began)/4)
+}
+
+// window is the time over which n tunnels are closed: at the pace of the drain, and not
+// beyond its deadline, after which those that still come have a moment.
+func (dr *drain) window(n int, now time.Time) time.Duration {
+	window := time.Duration(float64(n) / float64(dr.limit.Limit()) * float64(time.Second))
+	return max(min(window, dr.deadline.Sub(now)), 2*drainLook)
 }
 
 // left counts the polls and tunnels that the comet has through this balancer.
@@ -175,7 +209,7 @@ func (b *Balancer) runDrain(ctx context.Context, c *comet) {
 	b.drains.active.Add(1)
 	var closing sync.WaitGroup
 	defer func() {
-		c.drain.Store(nil)
+		c.drain.CompareAndSwap(dr, nil)
 		b.drains.active.Add(-1)
 		cancel()
 		closing.Wait()
@@ -193,7 +227,7 @@ func (b *Balancer) runDrain(ctx context.Context, c *comet) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if !c.is(Draining) {
+			if !c.is(Draining) && dr.leave() {
 				b.drainEnds(dr, "draining ended")
 				return
 			}
@@ -226,8 +260,7 @@ func (b *Balancer) closeTunnels(ctx context.Context, dr *drain) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		if n := dr.comet.tunnels.len(); n > 0 && b.fleet.snapshot().takers() > 0 {
-			window := time.Duration(float64(n) / float64(dr.limit.Limit()) * float64(time.Second))
-			dr.comet.tunnels.closeOver(ctx, endDraining, max(min(window, time.Until(dr.deadline)), drainLook*2))
+			dr.comet.tunnels.closeOver(ctx, endDraining, dr.window(n, time.Now()))
 		}
 		select {
 		case <-ctx.Done():

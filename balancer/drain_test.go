@@ -18,8 +18,34 @@ import (
 func fleetOfTwo(t *testing.T, cfg Config, a *server) (r *running, left, other *fakeComet, cookie string) {
 	t.Helper()
 	left, other = newFakeComet(t, "a", a.ServeHTTP), newFakeComet(t, "b", newServer(time.Minute).ServeHTTP)
-	r = listing(t, cfg, left, other)
-	return r, left, other, "Cookie: BAYEUX_BROWSER=" + string(r.comet(left).nameTag) + "0123456789ABCDEFGH"
+	r = lanesOr(t, true, cfg, left, other)
+	return r, left, other, r.cookieOf(left)
+}
+
+// lanesOr is listing, with lanes or by the handler alone, once all comets take clients.
+func lanesOr(t *testing.T, lanes bool, cfg Config, comets ...*fakeComet) *running {
+	t.Helper()
+	var r *running
+	if lanes {
+		r = listing(t, cfg, comets...)
+	} else {
+		for _, c := range comets {
+			cfg.Comets = append(cfg.Comets, c.url())
+		}
+		b, err := New(cfg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.lanes = nil
+		r = start(t, b)
+	}
+	r.until("all comets take clients", func() bool { return r.fleet.snapshot().takers() == len(comets) })
+	return r
+}
+
+// cookieOf leads to a comet.
+func (r *running) cookieOf(c *fakeComet) string {
+	return "Cookie: BAYEUX_BROWSER=" + string(r.comet(c).nameTag) + "0123456789ABCDEFGH"
 }
 
 func (r *running) drain(c *fakeComet) {
@@ -137,17 +163,21 @@ func TestDrainAndHeldPolls(t *testing.T) {
 		hold   time.Duration
 		body   string
 		forced int64
+		alone  bool // by the handler, without lanes
 	}{
-		{"returns by itself", 300 * time.Millisecond, connect("1", "s"), 0},
-		{"is asked at the end", time.Minute, connect("1", "s"), 0},
-		{"is pushed out", time.Minute, `[` + strings.Trim(publish("0", "s"), "[]") + `,` + strings.Trim(connect("1", "s"), "[]") + `]`, 1},
+		{"returns by itself", 300 * time.Millisecond, connect("1", "s"), 0, false},
+		{"is asked at the end", time.Minute, connect("1", "s"), 0, false},
+		{"is asked at the end, without a lane", time.Minute, connect("1", "s"), 0, true},
+		{"is pushed out", time.Minute, `[` + strings.Trim(publish("0", "s"), "[]") + `,` + strings.Trim(connect("1", "s"), "[]") + `]`, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := quick()
 			cfg.DrainTime = time.Second
 			s := newServer(c.hold, "s")
-			b, left, _, cookie := fleetOfTwo(t, cfg, s)
+			left := newFakeComet(t, "a", s.ServeHTTP)
+			b := lanesOr(t, !c.alone, cfg, left, newFakeComet(t, "b", newServer(time.Minute).ServeHTTP))
+			cookie := b.cookieOf(left)
 			answers := make(chan *answer, 1)
 			go func() { answers <- b.post(c.body, cookie) }()
 			b.until("it is held", func() bool { return b.comet(left).load.held.Load() == 1 })
@@ -167,6 +197,12 @@ func TestDrainAndHeldPolls(t *testing.T) {
 				t.Errorf("progress %+v", st)
 			}
 			b.until("it is done", func() bool { return b.progress(left).Done })
+			if c.hold < time.Second {
+				return
+			}
+			s.note(func() { s.queues["late"] = nil })
+			go func() { _, _ = b.do(http.MethodPost, "/cometd", connect("1", "late"), cookie) }()
+			b.until("it is not done with one who is late", func() bool { return !b.progress(left).Done })
 		})
 	}
 }

@@ -30,6 +30,9 @@ const deniedLeast, deniedMost = time.Second, 3 * time.Second
 // takeTurn is asked before a poll is sent to c: does it move its client? If it does,
 // the request is changed for that; one that is to come again soon is changed, too.
 func (b *Balancer) takeTurn(rq *exchange, d decision) {
+	if d.reason == ReasonDraining {
+		rq.from.plain = true // the answer tells whether the comet knows the session
+	}
 	dr := d.comet.living().drain.Load()
 	if dr == nil || rq.rec.kind != recordPoll || rq.farewell != nil {
 		return
@@ -43,7 +46,7 @@ func (b *Balancer) takeTurn(rq *exchange, d decision) {
 	}
 	connect := rq.connect()
 	late := dr.late(now)
-	if !late && !dr.limit.Allow() {
+	if !late && !dr.turn() {
 		rq.hurry(connect, deniedLeast+rand.N(deniedMost-deniedLeast))
 		return
 	}
@@ -87,6 +90,9 @@ type original struct {
 // asItCame takes back what was changed to move the client: it is no client of the
 // comet that drains.
 func (rq *exchange) asItCame() {
+	if t := rq.farewell; t != nil {
+		t.drain.giveBack()
+	}
 	rq.farewell = nil
 	if o := rq.original; o != nil {
 		rq.original = nil

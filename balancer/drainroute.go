@@ -11,7 +11,7 @@ func (b *Balancer) formerly(rq *exchange, d decision) (decision, bool) {
 	s := b.fleet.snapshot()
 	c := rendezvousBy(s.comets, b.fleet.routing().prefixes.key(rq.ip), func(c *comet) (rank int, weight uint64) {
 		if c.emptying() {
-			return int(c.tier.Load()), max(uint64(c.share.Load()), 1) // as when it was healthy
+			return int(c.tier.Load()), uint64(c.share.Load()) // as when it was healthy
 		}
 		return c.opening()
 	})

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +24,7 @@ type server struct {
 	timeouts []string // the advised timeout of each connect, as it came
 	acks     []string // likewise the acknowledgement
 	encoded  int      // requests that accept an encoding
+	gzips    bool     // what it answers to them
 }
 
 func newServer(hold time.Duration, sessions ...string) *server {
@@ -100,6 +102,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = bayeux.AppendJSONP(nil, callback, body)
 	}
 	w.Header().Set("X-Server", "here")
+	if s.gzips && r.Header.Get("Accept-Encoding") == "gzip" {
+		w.Header().Set("Content-Encoding", "gzip")
+		packed := gzip.NewWriter(w)
+		packed.Write(body)
+		packed.Close()
+		return
+	}
 	w.Write(body)
 }
 

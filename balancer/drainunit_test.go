@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/halleycomet/halley/bayeux"
+	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 )
 
@@ -21,6 +23,10 @@ func TestDrainRates(t *testing.T) {
 		cfg.DrainTime, cfg.DrainRate, cfg.HandshakeRate = 10*time.Second, c.configured, c.handshakes
 		if got := drainRate(&cfg, c.sessions); got != c.want {
 			t.Errorf("%+v: %v", c, got)
+		}
+		// In a moment no more than what comes in a twentieth of a second.
+		if got := newDrain(nil, &cfg, c.sessions).limit; float64(got.Limit()) != c.want || got.Burst() != 1+int(c.want)/20 {
+			t.Errorf("%+v: %v a second, %d at once", c, got.Limit(), got.Burst())
 		}
 	}
 }
@@ -61,6 +67,45 @@ func TestDrainTimes(t *testing.T) {
 		dr.polled.Store(began.Add(q.polled).UnixNano())
 		if got := dr.quiet(began.Add(q.at)); got != q.quiet {
 			t.Errorf("%+v: %v", q, got)
+		}
+	}
+	c.load.held.Store(0)
+	fill(c.tunnels, 1)
+	if dr.quiet(began.Add(time.Hour)) {
+		t.Error("quiet with a WebSocket")
+	}
+	// 20 tunnels, one a second.
+	for at, want := range map[time.Duration]time.Duration{0: 20 * time.Second, 50 * time.Second: 10 * time.Second, time.Hour: 2 * drainLook} {
+		if got := dr.window(20, began.Add(at)); got != want {
+			t.Errorf("after %v they are closed over %v, not %v", at, got, want)
+		}
+	}
+}
+
+// What was changed of a poll to move its client is taken back for another comet.
+func TestAsItCame(t *testing.T) {
+	text := connect("1", "s")
+	for _, method := range []string{"GET", "POST"} {
+		messages, err := bayeux.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rq := &exchange{ctx: &fasthttp.RequestCtx{}, messages: messages}
+		rq.from.header = &rq.ctx.Request.Header
+		rq.from.header.SetMethod(method)
+		rq.from.header.SetRequestURI("/cometd?message=" + text)
+		rq.out.body, rq.from.body, rq.out.wait = []byte(text), int64(len(text)), time.Hour
+		rq.farewell = &farewell{drain: &drain{limit: rate.NewLimiter(1, 1)}}
+		rq.hurry(rq.connect(), time.Second)
+		rq.hurry(rq.connect(), 0)
+		rq.out.wait, rq.from.plain = time.Second, true
+		if string(rq.out.body) == text && rq.from.target == nil || rq.connect().Advice == "" {
+			t.Errorf("%s: nothing was changed", method)
+		}
+		rq.asItCame()
+		if string(rq.out.body) != text || rq.from.body != int64(len(text)) || rq.from.target != nil || rq.out.wait != time.Hour ||
+			rq.from.plain || rq.farewell != nil || rq.connect().Advice != "" {
+			t.Errorf("%s: %s, %s, %+v", method, rq.out.body, rq.from.target, rq)
 		}
 	}
 }

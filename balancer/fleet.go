@@ -317,6 +317,14 @@ func (f *fleet) sorted() []*comet {
 	return comets
 }
 
+// reasonsOf are causes as the status tells them.
+func reasonsOf(causes []cause) (reasons []string) {
+	for _, why := range causes {
+		reasons = append(reasons, string(why))
+	}
+	return reasons
+}
+
 // status lists the comets that are not gone.
 func (f *fleet) status() []CometStatus {
 	f.mu.Lock()
@@ -326,7 +334,7 @@ func (f *fleet) status() []CometStatus {
 		out = append(out, CometStatus{
 			Name: c.name, URL: c.url, Tag: string(c.tag), State: c.State().String(),
 			Since: c.since, Reason: string(c.why), CheckError: c.health.failure, Load: c.load.sessions(), Gossips: c.gossips,
-			Weight: int(c.share.Load()), Backup: c.tier.Load() > 0,
+			Drains: reasonsOf(c.drains), Weight: int(c.share.Load()), Backup: c.tier.Load() > 0,
 			Held: c.load.held.Load(), Tunnels: c.tunnels.len(), Connections: c.up.conns(), Queue: c.limits.waiters.Load(),
 			Unknown: c.counts.unknownSessions(), Drain: c.drain.Load().status(),
 		})

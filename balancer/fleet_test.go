@@ -111,7 +111,7 @@ func TestStatusAndMetrics(t *testing.T) {
 		b.after(time.Second)
 		s := b.fleet.status()
 		if len(s) != 2 || s[0].Name != "a" || s[0].State != "healthy" || s[0].Reason != "answers" || s[0].Tag != string(testTag(1)) ||
-			s[0].URL != "http://a/cometd" || !s[0].Gossips || s[0].Since.IsZero() || s[1].State != "draining" || s[1].Reason != "said goodbye" {
+			s[0].URL != "http://a/cometd" || !s[0].Gossips || s[0].Since.IsZero() || s[1].State != "draining" || s[1].Reason != "goodbye" {
 			t.Errorf("%+v", s)
 		}
 		got := map[string]float64{}

@@ -130,7 +130,7 @@ func newMetrics() *metrics {
 		times:       histograms("request_seconds", "Time until the comet began to answer, by the kind of request. Polls are apart.", quickly, "comet", "kind"),
 		polls:       histograms("poll_seconds", "Time of requests with a /meta/connect, which comets hold.", heldFor, "comet"),
 		lives:       histograms("tunnel_seconds", "Lifetime of WebSocket tunnels that have ended.", livesOf, "comet"),
-		unknown:     counters("unknown_sessions_total", "Polls that a comet answered with 402: it does not know the session.", "comet"),
+		unknown:     counters("unknown_sessions_total", "Polls that a comet answered with 402, in answers that are not compressed: it does not know the session.", "comet"),
 		cut:         counters("cut_answers_total", "Answers of a comet that broke off.", "comet"),
 		answered:    counters("answered_total", "Requests that the balancer answered itself.", "reason"),
 		reroutes:    counters("reroutes_total", "Requests that were sent again, or to another comet.", "reason"),

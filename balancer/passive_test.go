@@ -190,7 +190,7 @@ func TestSuspectThenDown(t *testing.T) {
 // needs to be many: a session behind an address that others have, too, is one.
 func TestWitnesses(t *testing.T) {
 	of := func(session string) witness { return (&request{ip: testIP(1), clientID: session}).witness() }
-	if of("a") == of("b") || of("a") != of("a") || of("") == of("a") || of("").session != 0 {
+	if a := of("a"); a == of("b") || a != of("a") || a == of("") || of("").session != 0 {
 		t.Error("sessions are not told apart")
 	}
 	synctest.Test(t, func(t *testing.T) {

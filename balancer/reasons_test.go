@@ -36,3 +36,38 @@ func TestReasonsAreDocumented(t *testing.T) {
 		t.Errorf("only %d reasons were found", n)
 	}
 }
+
+// So is what brings a comet into its state, and how far a request had come that was sent
+// again; both are single words.
+func TestOtherReasonsAreDocumented(t *testing.T) {
+	docs, err := os.ReadFile(filepath.Join("..", "docs", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("state.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)^\tcause\w+ +cause = "(.*?)"`).FindAllSubmatch(source, -1) {
+		all = append(all, string(m[1]))
+	}
+	if len(all) != 22 {
+		t.Errorf("%d causes were found", len(all))
+	}
+	for s := range stage(stages) {
+		switch s {
+		case stageFull, stageQueueFull, stageQueueLate, stageReleased, stageClient, stageGone:
+			continue // nothing is sent again then
+		}
+		all = append(all, s.String())
+	}
+	for _, reason := range all {
+		if !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(reason) {
+			t.Errorf("%q is no single word", reason)
+		}
+		if !strings.Contains(string(docs), "`"+reason+"`") {
+			t.Errorf("docs/metrics.md does not know the reason %s", reason)
+		}
+	}
+}

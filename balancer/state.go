@@ -150,31 +150,31 @@ func (c condition) next(e event) condition {
 	return c
 }
 
-// cause is why a comet is in its state; the log field, the metric label and part of
-// its status.
+// cause is why a comet is in its state: one word in the log, in the metrics and in its
+// status, so that each can be looked for in the others. docs/metrics.md lists them.
 type cause string
 
 const (
-	causeFound       cause = "found"                            // it was listed or gossiped
-	causeAnswers     cause = "answers"                          // as many checks as Config.Rise succeeded
-	causeWavers      cause = "answers, after failing too often" // it has to answer for a while
-	causePassive     cause = "clients met with failures"        // as many as Outliers.PassiveFailures
-	causeCheck       cause = "check failed"                     // one, so far
-	causeRefused     cause = "connection refused"               // a request or a check was refused
-	causeUnreachable cause = "unreachable"                      // no connection within the time for dialling again
-	causeSilent      cause = "checks failed"                    // as many checks as Config.Fall
-	causeGivenUp     cause = "given up by gossip"               // and a check failed
-	causeGoodbye     cause = "said goodbye"                     // by gossip
-	causeBack        cause = "took its goodbye back"
-	causeAdmin       cause = "drained by the admin"
-	causeUndrained   cause = "not drained any more"
-	causeLimit       cause = "at a limit"                     // a request found no room
-	causeDenied      cause = "denies handshakes"              // because it leaves
-	causeSessions    cause = "has as many sessions as it may" // it denied one
-	causeRoom        cause = "room again"                     // it is a tenth below its limits
-	causeSuperseded  cause = "superseded"                     // another incarnation has its name
-	causeReplaced    cause = "replaced"                       // another comet has its address
-	causeLeft        cause = "left"                           // in order, by gossip
-	causeUnlisted    cause = "not listed"                     // nobody knows it any more
-	causeInherited   cause = "inherited"                      // what is at its address is now known under another name or tag
+	causeFound       cause = "found"              // it was listed or gossiped
+	causeAnswers     cause = "answers"            // as many checks as Config.Rise succeeded
+	causeWavers      cause = "on_probation"       // likewise, after failing too often: it has to answer for a while
+	causePassive     cause = "client_failures"    // clients met with as many as Outliers.PassiveFailures
+	causeCheck       cause = "check_failed"       // one, so far
+	causeRefused     cause = "connection_refused" // to a request or a check
+	causeUnreachable cause = "unreachable"        // no connection within the time for dialling again
+	causeSilent      cause = "checks_failed"      // as many checks as Config.Fall
+	causeGivenUp     cause = "given_up"           // by gossip, and a check failed
+	causeGoodbye     cause = "goodbye"            // said by gossip
+	causeBack        cause = "goodbye_withdrawn"  // likewise
+	causeAdmin       cause = "drained_by_admin"
+	causeUndrained   cause = "undrained"         // by the admin, or whatever it was drained for is over
+	causeLimit       cause = "at_limit"          // a request found no room
+	causeDenied      cause = "denies_handshakes" // because it leaves
+	causeSessions    cause = "session_limit"     // it has as many as it may, and denied one
+	causeRoom        cause = "room_again"        // it is a tenth below its limits
+	causeSuperseded  cause = "superseded"        // another incarnation has its name
+	causeReplaced    cause = "replaced"          // another comet has its address
+	causeLeft        cause = "left"              // in order, by gossip
+	causeUnlisted    cause = "unlisted"          // nobody knows it any more
+	causeInherited   cause = "inherited"         // what is at its address is now known under another name or tag
 )

@@ -40,6 +40,11 @@ func TestDrainByAdmin(t *testing.T) {
 		b.refuses("a:80")
 		b.fleet.refused(a)
 		b.want("a:80", Down)
+		for i, want := range []string{string(causeAdmin), ""} {
+			if got := strings.Join(b.fleet.status()[i].Drains, " "); got != want {
+				t.Errorf("the status of comet %d says that it is to be left for %q, not %q", i, got, want)
+			}
+		}
 		b.answers("a:80")
 		b.after(time.Second)
 		b.want("a:80", Draining)
@@ -53,6 +58,9 @@ func TestDrainByAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.want("a2:80", Healthy)
+		if got := b.fleet.status()[0].Drains; got != nil {
+			t.Errorf("undrained, the status says %v", got)
+		}
 		if why := b.comet("a2:80").why; why != causeUndrained {
 			t.Errorf("reason %q", why)
 		}
@@ -78,6 +86,17 @@ func TestDrainForTwoReasons(t *testing.T) {
 		b.want("a:80", Healthy)
 		if why := b.comet("a:80").why; why != causeBack {
 			t.Errorf("reason %q", why)
+		}
+		// What was drained and is gone can be undrained, once.
+		if err := b.fleet.drain("a"); err != nil {
+			t.Fatal(err)
+		}
+		g.says(at("b", "b", 2, cluster.Up))
+		if err := b.fleet.undrain("a"); err != nil {
+			t.Errorf("one that is gone: %v", err)
+		}
+		if err := b.fleet.undrain("a"); err == nil {
+			t.Error("one that nobody knows any more was undrained twice")
 		}
 		for _, err := range []error{b.fleet.drain("c"), b.fleet.undrain("c")} {
 			if err == nil || !strings.Contains(err.Error(), `"c"`) {

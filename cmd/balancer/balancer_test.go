@@ -134,13 +134,14 @@ func TestPrintStatus(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
 	err := printStatus(&out, []balancer.CometStatus{
-		{Name: "a", URL: "http://a.example:1/cometd", State: "down", Since: now.Add(-90 * time.Second), Reason: "connection refused", Load: 7},
-		{Name: "b", URL: "http://b.example:1/cometd", State: "draining", Since: now, Reason: "drained by the admin", Load: 9, Held: 1, Tunnels: 2, Connections: 3, Queue: 4, Unknown: 5,
+		{Name: "a", URL: "http://a.example:1/cometd", State: "down", Since: now.Add(-90 * time.Second), Reason: "connection_refused", Load: 7, Drains: []string{"drained_by_admin", "unlisted"}},
+		{Name: "b", URL: "http://b.example:1/cometd", State: "draining", Since: now, Reason: "drained_by_admin", Load: 9, Held: 1, Tunnels: 2, Connections: 3, Queue: 4, Unknown: 5,
 			Drain: &balancer.DrainStatus{Polls: 6, Tunnels: 1}},
 	}, now)
-	want := "COMET  STATE     FOR    REASON                LOAD  HELD  TUNNELS  CONNS  QUEUE  402  DRAIN    URL\n" +
-		"a      down      1m30s  connection refused    7     0     0        0      0      0    -        http://a.example:1/cometd\n" +
-		"b      draining  0s     drained by the admin  9     1     2        3      4      5    7 moved  http://b.example:1/cometd\n"
+	want := "COMET  STATE     FOR    REASON              LOAD  HELD  TUNNELS  CONNS  QUEUE  402  DRAIN    URL\n" +
+		"a      down      1m30s  connection_refused  7     0     0        0      0      0    pending  http://a.example:1/cometd\n" +
+		"b      draining  0s     drained_by_admin    9     1     2        3      4      5    7 moved  http://b.example:1/cometd\n" +
+		"When a is back it gets no new sessions: drained_by_admin, unlisted\n"
 	if err != nil || out.String() != want {
 		t.Errorf("%v\n%s", err, out.String())
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -45,7 +46,7 @@ func printStatus(w io.Writer, comets []balancer.CometStatus, now time.Time) erro
 	for _, c := range comets {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
 			c.Name, c.State, now.Sub(c.Since).Round(time.Second), c.Reason, c.Load,
-			c.Held, c.Tunnels, c.Connections, c.Queue, c.Unknown, progress(c.Drain), c.URL)
+			c.Held, c.Tunnels, c.Connections, c.Queue, c.Unknown, progress(&c), c.URL)
 	}
 	if len(comets) == 0 {
 		fmt.Fprintln(table, "no comets yet")
@@ -57,13 +58,24 @@ func printStatus(w io.Writer, comets []balancer.CometStatus, now time.Time) erro
 		if c.CheckError != "" {
 			fmt.Fprintf(w, "The last check of %s failed: %s\n", c.Name, c.CheckError)
 		}
+		if pending(&c) {
+			fmt.Fprintf(w, "When %s is back it gets no new sessions: %s\n", c.Name, strings.Join(c.Drains, ", "))
+		}
 	}
 	return nil
 }
 
+// pending tells whether a comet that is down drains on when it is back.
+func pending(c *balancer.CometStatus) bool {
+	return c.State == balancer.Down.String() && len(c.Drains) > 0
+}
+
 // progress is how far a drain has come, in a word or two.
-func progress(d *balancer.DrainStatus) string {
+func progress(c *balancer.CometStatus) string {
+	d := c.Drain
 	switch {
+	case pending(c):
+		return "pending"
 	case d == nil:
 		return "-"
 	case d.Done:
