@@ -93,7 +93,7 @@ func cometLost(interval time.Duration) replier {
 // lives, and the client is to ask again, by whatever balancer it finds then. Of the
 // other messages in the batch it is not known what became.
 func goOn(interval time.Duration) replier {
-	advice := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: interval, Timeout: adviceTimeout}
+	advice := comeAgain(interval)
 	return func(m *bayeux.Message) bayeux.Reply {
 		r := bayeux.ReplyTo(m)
 		if m.Channel != bayeux.MetaConnect {
@@ -129,6 +129,11 @@ func appendReplies(dst []byte, messages []bayeux.Message, reply replier) []byte 
 func (b *Balancer) retryInterval() time.Duration {
 	l := &b.conf().Limits
 	return l.RetryMin + time.Duration(rand.Int64N(int64(l.RetryMax-l.RetryMin)+1))
+}
+
+// comeAgain advises to ask again, after a while.
+func comeAgain(interval time.Duration) *bayeux.Advice {
+	return &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: interval, Timeout: adviceTimeout}
 }
 
 // maxRelease is the longest interval in the advice of goOn.

@@ -175,6 +175,7 @@ func (b *Balancer) stop(within time.Duration) {
 	var closing sync.WaitGroup
 	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), within)) })
 	silent := time.AfterFunc(silentTime, func() {
+		b.greeted.close(silentClient)
 		b.clients.close(silentClient)
 		b.lanes.closeSilent()
 	})
@@ -185,6 +186,7 @@ func (b *Balancer) stop(within time.Duration) {
 	closing.Wait()
 	b.tunnels.closeAll(endStopping) // those that were on their way
 	b.waitForClients(ctx)
+	b.greeted.closeAll()
 	b.clients.close(anyClient)
 	b.lanes.closeAll()
 	for _, c := range b.fleet.snapshot().comets {

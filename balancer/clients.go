@@ -88,7 +88,7 @@ func anyClient(net.Conn) bool { return true }
 // advance; fasthttp takes one for busy until it is 5 s old.
 func silentClient(conn net.Conn) bool {
 	c, ok := conn.(*clientConn)
-	return ok && !c.spoke.Load()
+	return ok && !c.spoke.Load() && !c.late.Load()
 }
 
 // know makes a clientConn of what a listener has accepted; what is no TCP stays as it
@@ -108,6 +108,7 @@ type clientConn struct {
 	clients *clients
 	from    net.Addr    // of the client, where a proxy told it; nil: who is connected
 	spoke   atomic.Bool // something came
+	late    atomic.Bool // its handshake ended while the balancer stops: its request is on its way
 	ended   atomic.Bool
 	unread  atomic.Bool // the client may still be sending what nobody will read
 	cut     atomic.Bool // it was closed because the balancer stops, or to make room

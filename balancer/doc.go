@@ -67,8 +67,8 @@
 //	                            whose comet takes nothing (1012)
 //	the balancer stops          WebSockets closed with 1001, spread over Config.StopTime, in
 //	                            order;
-//	                            held polls answered with success and advice retry: the
-//	                            session lives on
+//	                            held polls answered with what waits, success and advice
+//	                            retry: the session lives on (stoppoll.go)
 //	its comet is at a limit     it waits up to Limits.QueueTime, then 503::no_comet, advice
 //	                            retry; a handshake goes to another comet
 //	anything a comet answers    that, whatever its status; but a handshake that a comet of

@@ -133,8 +133,11 @@ func (b *Balancer) passWhole(rq *exchange, w *wire, d decision, end func()) *fai
 			dr.polled.Store(time.Now().UnixNano())
 		}
 	}
-	if rq.farewell != nil {
+	switch {
+	case rq.farewell != nil:
 		b.move(rq, d)
+	case rq.called:
+		b.sendOn(rq)
 	}
 	end()
 	b.finishAnswered(rq, d)
@@ -164,14 +167,19 @@ func (b *Balancer) move(rq *exchange, d decision) {
 	b.partLater(rq, d, connect.ClientID)
 	lost := sessionLost(b.moveInterval())(connect)
 	reply.Raw = bayeux.RawJSON(lost.AppendJSON(nil))
-	body := appendMessages(nil, replies)
+	rq.rewrite(replies)
+	b.moved(t.drain, t.acks && !bare)
+}
+
+// rewrite makes an answer of these messages.
+func (rq *exchange) rewrite(messages []bayeux.Message) {
+	body := appendMessages(nil, messages)
 	if rq.callback != "" {
 		body = bayeux.AppendJSONP(nil, rq.callback, body)
 	}
-	response.SetBodyRaw(body)
-	response.Header.Del(fasthttp.HeaderETag)
+	rq.ctx.Response.SetBodyRaw(body)
+	rq.ctx.Response.Header.Del(fasthttp.HeaderETag)
 	rq.rec.out = int64(len(body))
-	b.moved(t.drain, t.acks && !bare)
 }
 
 // moved counts a client that was moved by its poll.

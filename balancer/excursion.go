@@ -60,6 +60,9 @@ func (v *excursion) end() {
 		if t.wire != nil {
 			t.wire.close()
 		}
+		if t.fail != nil && t.fail.kept != nil {
+			t.fail.kept.close()
+		}
 	}
 	v.tried = nil
 }

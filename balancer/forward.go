@@ -18,6 +18,8 @@ type exchange struct {
 	farewell  *farewell // moves its client to another comet; nil as a rule
 	original  *original
 	stranger  bool             // the comet that is left does not know its session
+	called    bool             // its comet is asked for what waits, since the balancer stops
+	kept      *wire            // on which that comet holds the poll as it came; nil: it does not
 	conf      *inForce         // the configuration, from its beginning to its end
 	messages  []bayeux.Message // nil when there are none to be answered one by one
 	callback  string           // of JSONP; empty for JSON
@@ -56,6 +58,7 @@ const maxMoves = 4
 // when that was done.
 func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 	defer rq.out.vigil.end()
+	defer rq.letKeptGo()
 	var d decision
 	if rq.tried != nil {
 		d = rq.tried.decision
@@ -161,6 +164,8 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 		if before := rq.tried; before != nil {
 			rq.tried = nil
 			began, w, fail, rq.rec.waited = before.began, before.wire, before.fail, before.waited
+		} else if out.held && b.isStopping() && rq.onlyConnects() {
+			fail = &failure{stage: stageReleased, err: errWoken}
 		} else {
 			waited := b.beginWait(c, out.held)
 			w, fail = roundTrip(c, out, fresh, limits.DialTimeout, may)
@@ -192,8 +197,14 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			}
 		}
 		v := afterFailure(fail.stage, effect, t, limits.Redial)
+		if v == unsure && rq.called {
+			v = moveOn
+		}
 		if v != again {
 			end()
+			if fail.kept != nil {
+				fail.kept.close()
+			}
 			switch fail.stage {
 			case stageRefused:
 				b.fleet.refused(c)
@@ -205,8 +216,12 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			return v, fail
 		}
 		b.metrics.reroutes.WithLabelValues(fail.stage.String()).Inc()
-		if fail.stage == stageTurn {
-			b.takeTurn(rq, d)
+		if fail.stage == stageTurn || fail.stage == stageKept {
+			if fail.stage == stageKept {
+				rq.call(fail.kept)
+			} else {
+				b.takeTurn(rq, d)
+			}
 			out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
 			continue
 		}

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"container/list"
+	"net"
 	"sync"
 )
 
@@ -17,6 +18,7 @@ type greeted struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	order list.List // of *clientConn, the oldest first
+	over  bool      // nobody is greeted any more
 }
 
 func newGreeted(limit int, crowded func()) *greeted { return &greeted{limit: limit, crowded: crowded} }
@@ -29,7 +31,11 @@ func (g *greeted) add(c *clientConn) (undo func()) {
 		oldest = g.order.Remove(g.order.Front()).(*clientConn)
 	}
 	at := g.order.PushBack(c)
+	over := g.over
 	g.mu.Unlock()
+	if over {
+		c.TCPConn.Close()
+	}
 	if oldest != nil {
 		g.crowded()
 		oldest.TCPConn.Close()
@@ -41,15 +47,31 @@ func (g *greeted) add(c *clientConn) (undo func()) {
 	}
 }
 
-// closeAll hangs up on all of them.
+// closeAll hangs up on all of them, and on who comes later.
 func (g *greeted) closeAll() {
 	g.mu.Lock()
-	var all []*clientConn
+	g.over = true
+	g.mu.Unlock()
+	g.close(anyClient)
+}
+
+// close hangs up on some.
+func (g *greeted) close(which func(net.Conn) bool) {
+	g.mu.Lock()
+	var some []*clientConn
 	for e := g.order.Front(); e != nil; e = e.Next() {
-		all = append(all, e.Value.(*clientConn))
+		if c := e.Value.(*clientConn); which(c) {
+			some = append(some, c)
+		}
 	}
 	g.mu.Unlock()
-	for _, c := range all {
+	for _, c := range some {
 		c.TCPConn.Close()
 	}
+}
+
+func (g *greeted) len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.order.Len()
 }

@@ -50,7 +50,7 @@ func (b *Balancer) yield(ctx context.Context, entrances []*entrance) {
 			return
 		case <-tick.C:
 		}
-		if b.clients.len()+b.lanes.len()+b.tunnels.len() == 0 {
+		if b.clients.len()+b.lanes.len()+b.tunnels.len()+b.greeted.len() == 0 {
 			return
 		}
 	}

@@ -204,7 +204,7 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 // passAnswer passes the answer to a request on, with the cookie that was decided.
 func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 	return func(w *wire, d decision, end func()) *failure {
-		if rq.farewell != nil || d.reason == ReasonDraining {
+		if rq.farewell != nil || rq.called || d.reason == ReasonDraining {
 			return b.passWhole(rq, w, d, end) // a session that goes on, and sets no cookie
 		}
 		rq.rec.lesson = b.lessonOf(rq, d.comet)

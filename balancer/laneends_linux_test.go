@@ -94,6 +94,28 @@ func TestLaneNoticesTheEnd(t *testing.T) {
 	}
 }
 
+// One that says nothing more in the midst of an answer that is not the lane's is not
+// waited for longer than any other.
+func TestLaneLeavesStalledAnswers(t *testing.T) {
+	for name, answer := range map[string]string{
+		"long":      "HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\nhalf",
+		"in chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: ",
+	} {
+		cfg := quick()
+		cfg.Limits.UpstreamTimeout = 200 * time.Millisecond
+		cfg.Comets = []string{scripted(t, func(conn *net.TCPConn, br *bufio.Reader, _ string, length int) bool {
+			io.CopyN(io.Discard, br, int64(length))
+			io.WriteString(conn, answer)
+			io.Copy(io.Discard, br)
+			return false
+		})}
+		b := run(t, cfg, nil)
+		if r := b.post(publish("1", "x")).one(t); !strings.HasPrefix(r.Error, "502::") {
+			t.Errorf("%s: answered %+v", name, r)
+		}
+	}
+}
+
 // A client that ends in the midst of its request is told so, and forgotten at once.
 func TestLaneForgetsHalfARequest(t *testing.T) {
 	a := newFakeComet(t, "a", ok)

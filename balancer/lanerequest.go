@@ -33,6 +33,8 @@ const (
 	// exitDrain: its client is to be moved to another comet, or may be where it was
 	// before that began.
 	exitDrain
+	// exitStopping: it is a poll, and the balancer stops.
+	exitStopping
 	// exitLimit: its comet is at a limit.
 	exitLimit
 	// exitAnswer: its answer is long, of unknown length, or unusual.
@@ -46,7 +48,7 @@ const (
 // String is the metric label.
 func (e exit) String() string {
 	return [exits]string{
-		"", "", "other", "pipelined", "large", "late", "handshake", "route", "comet", "drain", "limit", "answer", "failed",
+		"", "", "other", "pipelined", "large", "late", "handshake", "route", "comet", "drain", "stopping", "limit", "answer", "failed",
 	}[e]
 }
 
@@ -161,6 +163,8 @@ func (l *lane) route(rq *exchange) (decision, exit) {
 		return d, exitComet
 	case l.b.drains.active.Load() > 0 && (d.reason == ReasonIP || rq.out.held && d.comet.living().drain.Load() != nil):
 		return d, exitDrain
+	case l.stopping && rq.out.held:
+		return d, exitStopping
 	case !l.b.admission.mayRequest(&rq.conf.Config, rq.ip):
 		return d, exitLimit // which the handler finds out, too
 	}

@@ -78,8 +78,13 @@ func (l *lane) send(c *laneClient, rq *exchange) {
 	l.loop.Timeouts(rq.conf.Limits.DialTimeout).Set(&w.sock)
 }
 
-// releaseTime is how long a comet has to end a poll that is let go.
+// releaseTime is how long a comet has to end a poll that is let go, if there is as much:
+// afterwards it may have to be asked.
 const releaseTime = 500 * time.Millisecond
+
+func (u *upstream) releaseTime() time.Duration {
+	return min(releaseTime, u.live.conf().StopTime/3)
+}
 
 // release tells the comet that nobody waits for its answer any more, but takes one that
 // was on its way already: what is in it would be lost.
@@ -87,7 +92,7 @@ func (w *laneWire) release() {
 	if !w.released {
 		w.released = true
 		_ = w.sock.CloseWrite() // one that has ended is read to its end in any case
-		w.pool.lane.loop.Timeouts(releaseTime).Set(&w.sock)
+		w.pool.lane.loop.Timeouts(w.pool.up.releaseTime()).Set(&w.sock)
 	}
 }
 
@@ -157,7 +162,7 @@ func (w *laneWire) expired() {
 	case w.state == wireDials:
 		w.failed(stageDialTimeout, errDialTimeout)
 	case w.released && w.state == wireWaits:
-		w.failed(stageReleased, errWoken)
+		w.keeps()
 	case w.state == wireAnswers:
 		w.failed(stageAnswering, errSlowAnswer)
 	default:
@@ -245,11 +250,11 @@ func (w *laneWire) read() {
 			w.read() // the end, of which nothing more is told
 		}
 		return
-	case w.released && (verdict != answerPlain || a.status != fasthttp.StatusOK || a.body == 0):
+	case w.released && verdict != answerPartial && (a.status != fasthttp.StatusOK || a.body == 0):
 		w.failed(stageReleased, errWoken) // how a server ends what nobody waits for
 		return
 	case verdict != answerPlain, w.state == wireSends:
-		w.cut = w.cut || w.state == wireSends
+		w.cut = w.cut || w.released || w.state == wireSends
 		w.handOver(data)
 		return
 	}
@@ -311,17 +316,36 @@ func (c *laneClient) visit(fail *failure, w *wire) *excursion {
 // handOver leaves an answer that is not the lane's to the handler.
 func (w *laneWire) handOver(data []byte) {
 	c := w.client
+	if out := w.leave(data); out != nil {
+		c.leave(exitAnswer, c.visit(nil, out))
+	}
+}
+
+// keeps is called when the comet goes on holding a poll that was let go.
+func (w *laneWire) keeps() {
+	c := w.client
+	w.cut = true
+	if out := w.leave(nil); out != nil {
+		c.failed(&failure{stage: stageKept, err: errWoken, reused: w.reused, kept: out})
+	}
+}
+
+// leave takes the connection, on which that much of an answer has come, out of the lane;
+// nil when it failed.
+func (w *laneWire) leave(ahead []byte) *wire {
+	c := w.client
 	w.client, c.wire = nil, nil
 	conn, err := w.sock.Release()
 	w.unlink()
 	if err != nil {
 		w.pool.up.left()
 		c.failed(&failure{stage: stageAnswering, err: err, reused: w.reused})
-		return
+		return nil
 	}
+	conn.SetReadDeadline(time.Now().Add(w.pool.up.limits().UpstreamTimeout)) // for the rest
 	src := newSource(conn)
-	c.leave(exitAnswer, c.visit(nil, &wire{
+	return &wire{
 		up: w.pool.up, conn: conn, src: src, sock: src.raw, reused: w.reused, held: c.kind == recordPoll,
-		sent: w.sent, before: w.before, acked0: w.acked0, ackKnown: w.ackKnown, cut: w.cut, ahead: clone(data),
-	}))
+		sent: w.sent, before: w.before, acked0: w.acked0, ackKnown: w.ackKnown, cut: w.cut, ahead: clone(ahead),
+	}
 }

@@ -201,12 +201,12 @@ func (e *entrance) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends it. Who was about to come in is hung up on.
+// Close ends it. Who was about to come in is hung up on, unless it was retired: then he
+// does, until stop hangs up on who is left.
 func (e *entrance) Close() error {
 	e.once.Do(func() {
-		close(e.shut)
-		if e.retired.Load() {
-			e.b.greeted.closeAll()
+		if !e.retired.Load() {
+			close(e.shut)
 		}
 	})
 	return e.ln.Close()
@@ -226,10 +226,12 @@ func (e *entrance) welcome() {
 	for {
 		conn, err := e.ln.Accept()
 		if err != nil {
+			e.failed = err
 			if e.retired.Load() {
 				all.Wait()
+				close(e.ended)
+				return
 			}
-			e.failed = err
 			close(e.ended)
 			e.b.greeted.closeAll()
 			return
@@ -251,6 +253,7 @@ func (e *entrance) welcome() {
 				c.Close()
 				return
 			}
+			e.b.clients.add(c) // before it is greeted no more, so that stop finds it
 			select {
 			case e.ready <- passed:
 			case <-e.shut:

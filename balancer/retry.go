@@ -73,6 +73,11 @@ func afterFailure(s stage, e effect, t trial, redial time.Duration) verdict {
 		}
 	case stageReleased:
 		return moveOn
+	case stageKept:
+		if e == repeatable {
+			return again
+		}
+		return moveOn
 	case stageTurn:
 		if e == repeatable {
 			return again

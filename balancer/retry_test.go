@@ -24,6 +24,7 @@ func TestAfterFailure(t *testing.T) {
 		stageTimeout:     {unsure, unsure, unsure, unsure},
 		stageDown:        {elsewhere, unsure, elsewhere, unsure},
 		stageReleased:    {moveOn, moveOn, moveOn, moveOn},
+		stageKept:        {again, moveOn, again, moveOn},
 		stageClient:      {hangUp, hangUp, hangUp, hangUp},
 		stageGone:        {hangUp, hangUp, hangUp, hangUp},
 		stageTurn:        {again, moved, again, moved},

@@ -47,8 +47,11 @@ const (
 	stageTimeout
 	// stageDown: the comet went down while its answer was awaited.
 	stageDown
-	// stageReleased: the balancer stops, and let go of a poll that the comet held.
+	// stageReleased: the balancer stops, and let go of a poll that the comet held, or did
+	// not send it any more.
 	stageReleased
+	// stageKept: likewise, and the comet took no notice.
+	stageKept
 	// stageClient: the client broke off within its own request.
 	stageClient
 	// stageGone: the client hung up while its answer was awaited.
@@ -93,6 +96,8 @@ func (s stage) String() string {
 		return "down"
 	case stageReleased:
 		return "released"
+	case stageKept:
+		return "kept"
 	case stageClient:
 		return "client"
 	case stageGone:
@@ -110,6 +115,8 @@ type failure struct {
 	stage  stage
 	err    error
 	reused bool // the connection had served before
+	// kept is, after stageKept, the connection on which the comet holds the poll.
+	kept *wire
 }
 
 func (f *failure) Error() string { return f.stage.String() + ": " + f.err.Error() }
@@ -158,7 +165,11 @@ func roundTrip(c *comet, out *outgoing, fresh bool, dialTimeout time.Duration, m
 	}
 	if fail != nil {
 		fail.reused = w.reused
-		w.close()
+		if fail.stage == stageKept {
+			fail.kept = w
+		} else {
+			w.close()
+		}
 		return nil, fail
 	}
 	return w, nil
@@ -208,6 +219,10 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 	out.vigil.on(w)
 	var err error
 	stop := may()
+	if stop != nil && stop.stage == stageReleased {
+		w.up.wakeOne(w, out, stageReleased) // the comet has it by now, and what it says is not to be lost
+		stop = nil
+	}
 	if stop == nil {
 		if streams {
 			w.upload = startUpload(w, out)
@@ -228,7 +243,9 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 		}
 	}
 	if woken && why == stageReleased && errors.Is(err, os.ErrDeadlineExceeded) && w.upload == nil {
-		w.first, err = w.lastWord()
+		if w.first, err = w.lastWord(); errors.Is(err, os.ErrDeadlineExceeded) {
+			why = stageKept
+		}
 	}
 	if stop == nil && err == nil {
 		if w.upload != nil {
@@ -262,7 +279,7 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 func (w *wire) lastWord() (*chunk, error) {
 	closeWrite(w.conn)
 	w.cut = true // it serves nobody else
-	w.conn.SetReadDeadline(time.Now().Add(releaseTime))
+	w.conn.SetReadDeadline(time.Now().Add(w.up.releaseTime()))
 	first, err := w.src.next()
 	if err != nil {
 		return nil, err

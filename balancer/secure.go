@@ -124,6 +124,7 @@ func (b *Balancer) secure(c *clientConn, cfg *tls.Config) (net.Conn, error) {
 		conn.subject = subjectOf(chain[0])
 	}
 	c.SetDeadline(time.Time{})
+	c.late.Store(b.isStopping())
 	c.spoke.Store(false) // the handshake is no request
 	return conn, nil
 }

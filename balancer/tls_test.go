@@ -259,12 +259,6 @@ func TestHandshakes(t *testing.T) {
 	s.until("nobody is kept", func() bool { return s.greeted.len() == 0 })
 }
 
-func (g *greeted) len() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.order.Len()
-}
-
 // However many are silent in their handshake, others come in.
 func TestSilentHandshakesDoNotPileUp(t *testing.T) {
 	const room, many = 8, 20

@@ -237,7 +237,7 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 	}{
 		{"down", false, p.interrupt, stageDown},
 		{"down, held", true, p.interrupt, stageDown},
-		{"released", true, p.release, stageReleased},
+		{"released", true, p.release, stageKept}, // the comet says nothing
 		{"not held", false, func() { p.release(); p.interrupt() }, stageDown},
 	} {
 		w, _ := p.take(true)

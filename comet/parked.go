@@ -190,6 +190,9 @@ func (p *poll) answer(s *scratch) []byte {
 		p.dress(h)
 	}
 	s.body = s.body[:0]
+	if (p.why == releaseMessages || p.why == releaseTimeout) && p.line.Left() {
+		p.why = releaseHangup // nothing is taken for who has gone meanwhile
+	}
 	switch p.why {
 	case releaseReplaced:
 		h.SetStatusCode(srv.cfg.DuplicateMetaConnectHTTPResponseCode)

@@ -64,12 +64,14 @@ func TestSocketActivationUnderLoad(t *testing.T) {
 			t.Logf("%d visits", n)
 		})
 	}
-	load.Go(func() { // connections on which nothing is said
+	load.Go(func() { // connections on which nothing is said, not more than the system keeps track of
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
 		for {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-tick.C:
 			}
 			conn, err := net.DialTimeout("tcp", listen, 10*time.Second)
 			if err != nil {

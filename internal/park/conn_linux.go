@@ -110,6 +110,21 @@ func (c *Conn) TryWrite(p []byte) (n int, err error) {
 	return o.n, nil
 }
 
+// Left tells whether the other side has closed the connection, or its sending half, and
+// nothing of what it sent is left to be read.
+func (c *Conn) Left() bool {
+	o := calls.Get().(*call)
+	defer o.done()
+	err := c.raw.Control(o.peek)
+	switch {
+	case err != nil:
+		return true
+	case o.err != nil:
+		return !errors.Is(o.err, syscall.EAGAIN)
+	}
+	return o.n == 0
+}
+
 func again(err error) error {
 	if errors.Is(err, syscall.EAGAIN) {
 		return ErrAgain
@@ -121,12 +136,13 @@ func again(err error) error {
 // be allocated, or kept in each Conn.
 type call struct {
 	// Fixed after construction.
-	enter, register, read, write func(fd uintptr)
+	enter, register, read, peek, write func(fd uintptr)
 
 	raw   syscall.RawConn
 	event unix.EpollEvent
 	epoll int
 	buf   []byte
+	one   [1]byte
 	n     int
 	err   error
 }
@@ -149,6 +165,13 @@ var calls = sync.Pool{New: func() any {
 	o.read = func(fd uintptr) {
 		for {
 			if o.n, o.err = unix.Read(int(fd), o.buf); !errors.Is(o.err, syscall.EINTR) {
+				return
+			}
+		}
+	}
+	o.peek = func(fd uintptr) {
+		for {
+			if o.n, _, o.err = unix.Recvfrom(int(fd), o.one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); !errors.Is(o.err, syscall.EINTR) {
 				return
 			}
 		}

@@ -34,6 +34,9 @@ func (*Conn) Arm(Events, Waker) {}
 // Disarm is never called.
 func (*Conn) Disarm() bool { return false }
 
+// Left is never called.
+func (*Conn) Left() bool { return false }
+
 // TryRead is never called.
 func (*Conn) TryRead([]byte) (int, error) { return 0, ErrAgain }
 

@@ -92,6 +92,10 @@ func (b swallowed) WriteTo(w io.Writer) (n int64, err error) {
 // Read is what makes it a body. fasthttp prefers WriteTo.
 func (b swallowed) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 
+// Left tells whether the client of the request that has taken the line has gone, be it
+// that HungUp is still to be called.
+func (c *Line) Left() bool { return c.parked.Left() }
+
 // TryWrite writes what there is room for, of the response to the request that has
 // taken the line (see [Conn.TryWrite]). All of the response is its taker's: whatever is
 // not written goes on in a goroutine, by Finish, or the line is closed, by Answered.
