@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -320,6 +321,11 @@ func testTunnelIsStuck(t *testing.T, way carriage) {
 			b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 && b.clients.len() == 0 })
 			if got := count(t, b.metrics.closed.WithLabelValues(stuck.String())); got != 1 {
 				t.Errorf("counted %v times", got)
+			}
+			// What a stuck client has not taken is dropped, instead of being kept by the kernel.
+			client.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if _, err := io.Copy(io.Discard, client); stuck == endClientStuck && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the client is told %v", err)
 			}
 		})
 	}

@@ -164,9 +164,10 @@ func (t *looped) pass(d *stream, p []byte) bool {
 }
 
 // passUp passes on what the client says; if the tunnel is about to end, to the end of
-// the frame.
+// the frame. When it ends already, the client's time does not begin anew with all that
+// it says.
 func (t *looped) passUp(p []byte) bool {
-	if t.asked() == endNone || t.told {
+	if t.asked() == endNone || t.isShut() != endNone || t.told {
 		t.said.feed(p)
 		return t.write(&t.up, p)
 	}

@@ -145,6 +145,40 @@ func TestTunnelWithoutLoop(t *testing.T) {
 	}
 }
 
+// A loop that has taken only one of the two connections gives it back, and the
+// goroutines know what was wanted of the tunnel meanwhile.
+func TestTunnelOfWhichALoopTakesHalf(t *testing.T) {
+	for _, end := range []func(*tunnel){
+		func(t *tunnel) { t.shut(endStopping) },
+		func(t *tunnel) { t.ask(endStopping) },
+	} {
+		r := oneLoop(t, quick(), newFakeComet(t, "a", nil))
+		client, outer := tcpPair(t)
+		comet, inner := tcpPair(t)
+		closed, _ := tcpPair(t)
+		closed.Close()
+		ended := make(chan tunnelEnd, 1)
+		tun := &tunnel{limit: time.Second, release: func() {}, ended: func(why tunnelEnd) { ended <- why }}
+		p := &pair{tunnel: tun, client: client, comet: comet}
+		tun.carriedBy(p)
+		o := &opening{tunnel: tun, wire: &wire{src: newSource(comet)}, pair: p, answer: []byte("answer")}
+		end(tun)
+		l := r.loops.Next()
+		l.Post(func() { r.loopTunnel(l, o, closed, comet) })
+		want := append([]byte("answer"), closeFrame(closeGoingAway)...)
+		got := make([]byte, len(want))
+		outer.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.ReadFull(outer, got); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("% x %v", got, err)
+		}
+		outer.Close()
+		inner.Close()
+		if why := <-ended; why != endStopping {
+			t.Errorf("ended by %v", why)
+		}
+	}
+}
+
 func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

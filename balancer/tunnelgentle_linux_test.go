@@ -1,0 +1,190 @@
+package balancer
+
+import (
+	"testing"
+
+	"github.com/halleycomet/halley/internal/park"
+)
+
+// The end of a comet, and what it said last, may come at once.
+func TestTunnelReadsToTheEnd(t *testing.T) {
+	t.Parallel()
+	h := tunnelByHand(t, long)
+	last := frame(1, true, []byte("last"), false)
+	h.do(func() {
+		h.comet.Write(last)
+		h.comet.Close()
+		h.arrives(&h.l.comet, len(last))
+	})
+	h.hears(h.client, last, closeFrame(closeRestart))
+	h.hearsEnd(h.client)
+	h.client.Close()
+	h.ends(endNone)
+}
+
+// A comet that is down is let go at once, with what it has not taken. What its client
+// still says is dropped, and nobody counts it.
+func TestTunnelLetsADeadCometGo(t *testing.T) {
+	t.Parallel()
+	h := tunnelByHand(t, long)
+	h.fills(&h.l.up)
+	h.do(func() {
+		h.l.why.Store(uint32(endCometDown))
+		h.l.heed()
+		if h.l.comet.Open() || h.l.up.kept != nil || h.l.finished {
+			t.Errorf("open: %v, finished: %v", h.l.comet.Open(), h.l.finished)
+		}
+	})
+	h.hears(h.client, closeFrame(closeRestart))
+	h.hearsEnd(h.client)
+	h.client.Write([]byte("too late"))
+	h.client.Close()
+	h.ends(endCometDown)
+	if h.l.in != int64(len(muchMore)) {
+		t.Errorf("%d bytes are counted, of %d", h.l.in, len(muchMore))
+	}
+}
+
+// A comet that is well gets what the client has said before it knew, and may end in its
+// time; what it says is dropped.
+func TestTunnelEndsGentlyByHand(t *testing.T) {
+	said, more := frame(1, true, []byte("said"), true), frame(1, true, []byte("more"), true)
+	begin := func(t *testing.T) *byHand {
+		t.Parallel()
+		h := tunnelByHand(t, long)
+		h.client.Write(said)
+		h.hears(h.comet, said)
+		h.l.shut(endStopping)
+		h.hears(h.client, closeFrame(closeGoingAway))
+		h.hearsEnd(h.client)
+		h.client.Write(more)
+		h.hears(h.comet, more)
+		return h
+	}
+	t.Run("both end", func(t *testing.T) {
+		h := begin(t)
+		h.client.Close()
+		h.hearsEnd(h.comet)
+		if h.finished() {
+			t.Fatal("it does not wait for the comet")
+		}
+		h.comet.Write(frame(1, true, []byte("dropped"), false))
+		h.comet.Close()
+		h.ends(endStopping)
+	})
+	t.Run("the comet ends first", func(t *testing.T) {
+		h := begin(t)
+		h.comet.Close()
+		until(t, "its end is read", func() (read bool) { h.do(func() { read = h.l.down.over }); return read })
+		if h.finished() {
+			t.Fatal("it does not wait for the client")
+		}
+		h.client.Close()
+		h.ends(endStopping)
+	})
+	t.Run("neither ends", func(t *testing.T) {
+		h := begin(t)
+		h.expires(&h.l.client)
+		h.hearsEnd(h.comet)
+		if h.finished() {
+			t.Fatal("it does not wait for the comet")
+		}
+		h.expires(&h.l.comet)
+		h.ends(endStopping)
+	})
+	t.Run("the comet takes nothing", func(t *testing.T) {
+		t.Parallel()
+		h := tunnelByHand(t, long)
+		h.fills(&h.l.up)
+		h.l.shut(endStopping)
+		h.hears(h.client, closeFrame(closeGoingAway))
+		h.expires(&h.l.client)
+		if !h.finished() {
+			t.Error("it waits for a comet that cannot be told the end")
+		}
+		h.ends(endStopping)
+	})
+}
+
+// A comet that is late is heard to the end of its frame, wherever that ends.
+func TestTunnelHearsALateComet(t *testing.T) {
+	t.Parallel()
+	h := tunnelByHand(t, long)
+	two := frame(1, true, make([]byte, 2*chunkSize), false)
+	h.comet.Write(two[:len(two)-chunkSize])
+	h.hears(h.client, two[:len(two)-chunkSize])
+	h.l.ask(endStopping)
+	h.hears(h.comet, []byte{0x88, 0x82})
+	h.expires(&h.l.comet)
+	h.do(func() {
+		h.comet.Write(two[len(two)-chunkSize:])
+		h.arrives(&h.l.comet, chunkSize)
+		h.l.Ready(&h.l.comet, park.Readable)
+		if !h.l.told {
+			t.Error("it waits for more")
+		}
+	})
+	h.hears(h.client, two[len(two)-chunkSize:], closeFrame(closeGoingAway))
+	h.hearsEnd(h.client)
+	h.client.Close()
+	h.comet.Close()
+	h.ends(endStopping)
+}
+
+// A comet that has said its last word already hears all of its client's, and nothing of
+// the balancer's.
+func TestTunnelOfACometThatSaidGoodbye(t *testing.T) {
+	t.Parallel()
+	h := tunnelByHand(t, long)
+	bye := frame(8, true, []byte{3, 232}, false)
+	said, answer := frame(1, true, []byte("said"), true), frame(8, true, []byte{3, 232}, true)
+	h.comet.Write(bye)
+	h.hears(h.client, bye)
+	h.l.ask(endStopping)
+	h.do(func() {
+		h.client.Write(append(said[:len(said):len(said)], answer...))
+		h.arrives(&h.l.client, len(said)+len(answer))
+	})
+	h.hears(h.comet, said, answer)
+	h.comet.Close()
+	h.hearsEnd(h.client)
+	h.client.Close()
+	h.ends(endNone)
+}
+
+// What came before the loop had the tunnel counts: for where either side is in its
+// frame, and for its end.
+func TestTunnelStartsWithinItsEnd(t *testing.T) {
+	t.Parallel()
+	h := tunnelByHand(t, long)
+	said, half := frame(1, true, []byte("said"), true), frame(1, true, []byte("of a frame"), false)
+	h.do(func() {
+		h.l.wish.Store(uint32(endStopping))
+		h.l.start([]byte("answer"), half[:5], said[:7])
+	})
+	h.hears(h.client, []byte("answer"), half[:5])
+	h.hears(h.comet, said[:7])
+	h.client.Write(said[7:])
+	h.hears(h.comet, said[7:], []byte{0x88, 0x82})
+	h.expires(&h.l.comet)
+	h.do(func() {
+		if h.l.told {
+			t.Error("its client is told the end within a frame")
+		}
+	})
+	h.comet.Write(half[5:])
+	h.hears(h.client, half[5:], closeFrame(closeGoingAway))
+	h.hearsEnd(h.client)
+	h.client.Close()
+	h.comet.Close()
+	h.ends(endStopping)
+
+	h = tunnelByHand(t, long)
+	h.do(func() {
+		h.l.why.Store(uint32(endCometDown))
+		h.l.start([]byte("answer"), nil, nil)
+	})
+	h.hears(h.client, []byte("answer"), closeFrame(closeRestart))
+	h.client.Close()
+	h.ends(endCometDown)
+}
