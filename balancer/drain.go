@@ -209,7 +209,6 @@ func (b *Balancer) runDrain(ctx context.Context, c *comet) {
 	b.drains.active.Add(1)
 	var closing sync.WaitGroup
 	defer func() {
-		c.drain.CompareAndSwap(dr, nil)
 		b.drains.active.Add(-1)
 		cancel()
 		closing.Wait()

@@ -137,10 +137,12 @@ func TestPrintStatus(t *testing.T) {
 		{Name: "a", URL: "http://a.example:1/cometd", State: "down", Since: now.Add(-90 * time.Second), Reason: "connection_refused", Load: 7, Drains: []string{"drained_by_admin", "unlisted"}},
 		{Name: "b", URL: "http://b.example:1/cometd", State: "draining", Since: now, Reason: "drained_by_admin", Load: 9, Held: 1, Tunnels: 2, Connections: 3, Queue: 4, Unknown: 5,
 			Drain: &balancer.DrainStatus{Polls: 6, Tunnels: 1}},
+		{Name: "c", URL: "http://c.example:1/cometd", State: "down", Since: now, Reason: "checks_failed"},
 	}, now)
 	want := "COMET  STATE     FOR    REASON              LOAD  HELD  TUNNELS  CONNS  QUEUE  402  DRAIN    URL\n" +
 		"a      down      1m30s  connection_refused  7     0     0        0      0      0    pending  http://a.example:1/cometd\n" +
 		"b      draining  0s     drained_by_admin    9     1     2        3      4      5    7 moved  http://b.example:1/cometd\n" +
+		"c      down      0s     checks_failed       0     0     0        0      0      0    -        http://c.example:1/cometd\n" +
 		"When a is back it gets no new sessions: drained_by_admin, unlisted\n"
 	if err != nil || out.String() != want {
 		t.Errorf("%v\n%s", err, out.String())

@@ -15,14 +15,15 @@ import (
 // A comet of a running balancer is drained and undrained by the commands, as status
 // tells.
 func TestDrainAndUndrain(t *testing.T) {
-	comet := func() string {
+	comet := func() *httptest.Server {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, `[{"id":"1","channel":"/meta/connect","successful":false,"error":"402::session_unknown"}]`)
 		}))
 		t.Cleanup(s.Close)
-		return s.URL
+		return s
 	}
-	one, two := comet(), comet()
+	first := comet()
+	one, two := first.URL, comet().URL
 	file := filepath.Join(t.TempDir(), "ports")
 	c := start(t, nil, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--port-file", file, "--comets", one+","+two, "--drain-time", "3s")
 	ports := awaitPorts(t, c, file)
@@ -57,6 +58,15 @@ func TestDrainAndUndrain(t *testing.T) {
 	if _, out, _ := call("status"); strings.Contains(out, "draining") {
 		t.Errorf("undrained:\n%s", out)
 	}
+	// That a comet is to be left is seen also while it is down.
+	if got, _, said := call("drain", one); got != 0 {
+		t.Errorf("drain: status %d, said %q", got, said)
+	}
+	first.Close()
+	await(t, "status tells that its drain is pending", func() bool {
+		_, out, _ := call("status")
+		return strings.Contains(out, "pending") && strings.Contains(out, "\nWhen "+one+" is back it gets no new sessions: drained_by_admin\n")
+	})
 	resp, err := http.Post(fmt.Sprintf("http://%s/comets/x/drain?forse=true", ports.Admin), "", nil)
 	if err != nil {
 		t.Fatal(err)
