@@ -3,17 +3,12 @@
 package e2e
 
 import (
-	"errors"
-	"fmt"
 	"net"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/halleycomet/halley/bayeux/client"
 	"github.com/halleycomet/halley/e2e/internal/cloud"
 	"github.com/halleycomet/halley/e2e/internal/proc"
-	"github.com/halleycomet/halley/e2e/internal/wire"
 	"github.com/halleycomet/halley/internal/testenv"
 )
 
@@ -21,7 +16,7 @@ import (
 // under load, and only then the next one is started: who connects in between waits, and
 // is refused nothing. Every session lives on.
 func TestSocketActivationUnderLoad(t *testing.T) {
-	const channel, rate, restarts = "/activation/numbers", 50, 2
+	const rate, restarts = 50, 2
 	c := cloud.New(t)
 	comets := c.Comets(2)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,49 +37,10 @@ func TestSocketActivationUnderLoad(t *testing.T) {
 		t.Fatalf("it listens at %s, not at %s", b.Listen, listen)
 	}
 	b.Covers(comets...)
-	url := b.URL()
-	var clients []*numbered
-	for i := range testenv.Clients(12) {
-		local := fmt.Sprintf("127.0.61.%d", i+1)
-		clients = append(clients, listenNumbered(t, url, client.WebSocket, local, channel),
-			listenNumbered(t, url, client.LongPolling, local, channel))
-	}
-	proc.Until(t, proc.Patience, "all have subscribed", func() error {
-		if !all(clients, (*numbered).subscribed) {
-			return errors.New("not all")
-		}
-		return nil
-	})
-
-	stop := make(chan struct{})
-	var load sync.WaitGroup
-	for i := range 3 {
-		load.Go(func() { // each visit begins on a connection of its own
-			n := firstRequests(t, url, fmt.Sprintf("127.0.61.%d", 100+i), stop)
-			t.Logf("%d visits", n)
-		})
-	}
-	load.Go(func() { // connections on which nothing is said, not more than the system keeps track of
-		tick := time.NewTicker(2 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
-			conn, err := net.DialTimeout("tcp", listen, 10*time.Second)
-			if err != nil {
-				t.Errorf("a connection was refused: %v", err)
-				return
-			}
-			conn.Close()
-		}
-	})
-	publisher := wire.New(t, comets[0].URL())
-	publisher.MustHandshake()
-	published := make(chan int, 1)
-	go func() { published <- publishNumbers(t, publisher, channel, 0, rate, stop) }()
+	crowd := newCrowd(t, b, "61", testenv.Clients(12))
+	crowd.visited(3, shortVisit)
+	crowd.dialed()
+	crowd.hears(comets[0], rate)
 
 	for range restarts {
 		if code := b.Stop(proc.Patience); code != 0 {
@@ -93,56 +49,26 @@ func TestSocketActivationUnderLoad(t *testing.T) {
 		b = c.ActivatedBalancer("balancer", socket, flags...)
 	}
 	b.Covers(comets...)
-	close(stop)
-	load.Wait()
-	last := <-published
-	proc.Until(t, proc.Patience, "the last message", func() error {
-		if !all(clients, func(n *numbered) bool { return n.has(last) }) {
-			return errors.New("not everywhere")
-		}
-		return nil
-	})
+	crowd.settle()
 	// What a comet wrote in the moment in which the balancer let go of a connection.
 	lost := map[client.Transport]int{}
-	for _, n := range clients {
-		n.note(func() {
-			if n.failed != nil {
-				t.Errorf("%s: %v", n.transport, n.failed)
-			}
-			lost[n.transport] += n.numbers[len(n.numbers)-1] - n.numbers[0] + 1 - len(n.numbers)
-			if len(n.moves) != 1 {
-				t.Errorf("%s: %d handshakes", n.transport, len(n.moves))
-			}
-		})
+	for _, n := range crowd.clients {
+		for _, gap := range n.gaps(t, crowd.last) {
+			lost[n.transport] += gap
+		}
 	}
-	t.Logf("%d messages; of %d clients of each transport some have lost %v of them", last, len(clients)/2, lost)
+	if n := crowd.moves(); n != 0 {
+		t.Errorf("clients have handshaken anew %d times", n)
+	}
+	t.Logf("%d messages; of %d clients of each transport some have lost %v of them", crowd.last, len(crowd.clients)/2, lost)
 	// Over HTTP that is rare; a WebSocket is written to until the comet notices its end.
 	each := map[client.Transport]int{client.LongPolling: 1, client.WebSocket: 2}
 	if testenv.Race {
 		each[client.WebSocket] = rate / 5
 	}
 	for transport, n := range lost {
-		if n < 0 || n > each[transport]*restarts*len(clients)/2 {
+		if n > each[transport]*restarts*len(crowd.clients)/2 {
 			t.Errorf("%s: %d messages lost, more than %d for each client and restart", transport, n, each[transport])
 		}
-	}
-}
-
-// firstRequests handshakes again and again, each time on a connection of its own; none
-// may fail.
-func firstRequests(t *testing.T, url, local string, stop <-chan struct{}) (n int) {
-	for {
-		select {
-		case <-stop:
-			return n
-		default:
-		}
-		w := wire.NewFrom(t, url, local)
-		m, err := w.Handshake()
-		if err != nil || !m.Successful {
-			t.Errorf("visit %d: handshake: %v, %q", n, err, m.Error)
-		}
-		w.Close()
-		n++
 	}
 }

@@ -99,12 +99,12 @@ func TestNamesChangeUnderLoad(t *testing.T) {
 	for _, m := range []*cloud.Comet{one, three, four} {
 		b.Takes(listed(m))
 	}
-	crowd := newCrowd(t, b, "69", four)
+	crowd := visitedCrowd(t, b, "69", four)
 
 	z.has(t, address(name, one), address(name, two), service(srv, target, three), address(target, three))
 	b.Takes(listed(two))
 	gets(t, b, "69", two)
-	if n := crowd.moved(); n != 0 {
+	if n := crowd.moves(); n != 0 {
 		t.Errorf("%d clients lost their sessions to a comet that came", n)
 	}
 	// Now the service is at a comet that the name has already.

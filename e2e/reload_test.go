@@ -39,7 +39,7 @@ func TestConfigurationIsReadAgainUnderLoad(t *testing.T) {
 			for _, m := range comets[:2] {
 				b.Takes(listed(m))
 			}
-			crowd := newCrowd(t, b, net, comets[0])
+			crowd := visitedCrowd(t, b, net, comets[0])
 			change := func(result, text string) {
 				t.Helper()
 				label := fmt.Sprintf("result=%q", result)
@@ -74,7 +74,7 @@ func TestConfigurationIsReadAgainUnderLoad(t *testing.T) {
 			wantMost(t, b, "8KiB", 8<<10)
 			crowd.refused += 3 // those of wantMost
 			crowd.end()
-			if n := crowd.moved(); n != 0 {
+			if n := crowd.moves(); n != 0 {
 				t.Errorf("%d clients had to handshake anew", n)
 			}
 		})
