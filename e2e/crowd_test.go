@@ -70,14 +70,14 @@ func (c *crowd) local(i int) string { return fmt.Sprintf("127.0.%s.%d", c.net, i
 func (c *crowd) until(what string, so func(*numbered) bool) {
 	c.t.Helper()
 	proc.Until(c.t, proc.Patience, what, func() error {
-		n := 0
+		var others []error
 		for _, k := range c.clients {
-			if so(k) {
-				n++
+			if !so(k) {
+				others = append(others, k.state())
 			}
 		}
-		if n < len(c.clients) {
-			return fmt.Errorf("%d of %d", n, len(c.clients))
+		if len(others) > 0 {
+			return fmt.Errorf("%d of %d are not: %w, ...", len(others), len(c.clients), others[0])
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -109,6 +110,14 @@ func (n *numbered) count() (numbers int) {
 func (n *numbered) has(number int) (has bool) {
 	n.note(func() { has = slices.Contains(n.numbers, number) })
 	return has
+}
+
+// state says how the client fares.
+func (n *numbered) state() (err error) {
+	n.note(func() {
+		err = fmt.Errorf("%s: %d handshakes, subscribed: %v, %d numbers, failures: %w", n.transport, len(n.moves), n.ready, len(n.numbers), n.failed)
+	})
+	return err
 }
 
 // wantWell wants nothing to have failed.
