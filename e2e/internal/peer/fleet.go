@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/internal/tlsfiles"
+	"github.com/halleycomet/halley/internal/tlstest"
 )
 
 // The servers of which a foreign fleet may consist.
@@ -19,7 +22,8 @@ const (
 type Server struct {
 	*proc.Process
 	events
-	tb testing.TB
+	tb   testing.TB
+	http http.Client
 	// URL has no path.
 	URL string
 }
@@ -47,10 +51,25 @@ func StartServer(tb testing.TB, kind, name, listen string, args ...string) *Serv
 	return s
 }
 
+// StartSecureServer starts one of CometD's own behind TLS, with a certificate for
+// 127.0.0.1 that an authority has signed.
+func StartSecureServer(tb testing.TB, name string, authority *tlstest.Authority) *Server {
+	tb.Helper()
+	trust, err := tlsfiles.Client(authority.File)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cert, key := authority.Pair(tb, tb.TempDir(), time.Now().Add(time.Hour))
+	s := StartServer(tb, JavaServer, name, "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
+	s.http.Transport = &http.Transport{TLSClientConfig: trust}
+	tb.Cleanup(s.http.CloseIdleConnections)
+	return s
+}
+
 // Counters asks the server itself, not through the balancer.
 func (s *Server) Counters() Counters {
 	s.tb.Helper()
-	res, err := http.Get(s.URL + "/counters")
+	res, err := s.http.Get(s.URL + "/counters")
 	if err != nil {
 		s.tb.Fatalf("counters of %s: %v", s.Name, err)
 	}

@@ -4,6 +4,15 @@ import jakarta.servlet.http.HttpServlet;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.KeyStore;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -17,14 +26,19 @@ import org.cometd.server.websocket.jetty.JettyWebSocketTransport;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
 import org.eclipse.jetty.server.Context;
+import org.eclipse.jetty.server.HttpConfiguration;
+import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.SecureRequestCustomizer;
 import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.util.ssl.SslContextFactory;
 import org.eclipse.jetty.websocket.server.WebSocketUpgradeHandler;
 
 /**
  * CometD 8 by itself, unchanged and embedded in Jetty, at {@code /cometd}.
  *
  * <p>Options: {@code --listen HOST:PORT} (port 0 takes a free one), {@code --timeout MS}, {@code --name NAME},
- * {@code --trust true} (trustClientSession). It prints one line of JSON when it listens, and stops when stdin
+ * {@code --trust true} (trustClientSession), {@code --tls-cert FILE} and {@code --tls-key FILE} (PEM; the key is one of
+ * elliptic curves, in PKCS 8). It prints one line of JSON when it listens, and stops when stdin
  * ends. {@code /hello} says its name, and {@code /counters} what it has seen.</p>
  */
 public final class Server {
@@ -63,6 +77,25 @@ public final class Server {
         }
     }
 
+    /** Jetty's TLS, as its manual has it, with a certificate and its key. */
+    private static ServerConnector secure(org.eclipse.jetty.server.Server server, Path cert, Path key) throws Exception {
+        char[] password = "none".toCharArray();
+        String base64 = Files.readString(key).replaceAll("-----.*-----|\\s", "");
+        KeyStore keys = KeyStore.getInstance("PKCS12");
+        keys.load(null, password);
+        try (InputStream in = Files.newInputStream(cert)) {
+            keys.setKeyEntry("server",
+                KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(base64))), password,
+                CertificateFactory.getInstance("X.509").generateCertificates(in).toArray(new Certificate[0]));
+        }
+        SslContextFactory.Server tls = new SslContextFactory.Server();
+        tls.setKeyStore(keys);
+        tls.setKeyStorePassword(new String(password));
+        HttpConfiguration http = new HttpConfiguration();
+        http.addCustomizer(new SecureRequestCustomizer());
+        return new ServerConnector(server, tls, new HttpConnectionFactory(http));
+    }
+
     public static void main(String[] args) throws Exception {
         Map<String, String> options = new HashMap<>();
         for (int i = 0; i + 1 < args.length; i += 2) {
@@ -72,7 +105,9 @@ public final class Server {
         int colon = listen.lastIndexOf(':');
 
         org.eclipse.jetty.server.Server server = new org.eclipse.jetty.server.Server();
-        ServerConnector connector = new ServerConnector(server);
+        boolean tls = options.containsKey("tls-cert");
+        ServerConnector connector = tls
+            ? secure(server, Path.of(options.get("tls-cert")), Path.of(options.get("tls-key"))) : new ServerConnector(server);
         connector.setHost(listen.substring(0, colon));
         connector.setPort(Integer.parseInt(listen.substring(colon + 1)));
         connector.setAcceptQueueSize(4096); // many clients come at once
@@ -101,7 +136,7 @@ public final class Server {
         context.addServlet(new ServletHolder(counters), "/hello");
 
         server.start();
-        System.out.println("{\"event\":\"ready\",\"url\":\"http://" + connector.getHost() + ":" + connector.getLocalPort() + "/cometd\"}");
+        System.out.println("{\"event\":\"ready\",\"url\":\"http" + (tls ? "s" : "") + "://" + connector.getHost() + ":" + connector.getLocalPort() + "/cometd\"}");
         System.out.flush();
         while (System.in.read() >= 0) {
             // Nothing is said to it.
