@@ -29,6 +29,7 @@ type siege struct {
 	// Of the comet.
 	big, sockets atomic.Int32 // that it is answering, and that stand
 	odd          atomic.Int32 // requests that should not have come
+	asked        atomic.Int32 // plain questions
 	written      atomic.Int64 // bytes of big answers, and to sockets
 }
 
@@ -71,6 +72,8 @@ func (s *siege) serve(w http.ResponseWriter, r *http.Request) {
 			_, err = conn.Write(flood)
 			s.written.Add(int64(len(flood)))
 		}
+	case r.Method == http.MethodGet:
+		s.asked.Add(1)
 	default:
 		body, err := io.ReadAll(r.Body)
 		if err != nil || len(body) == 0 || r.Header.Get("Odd") != "" {

@@ -27,12 +27,15 @@ var probes = map[string]func() error{
 	"netns":   sync.OnceValue(probeNetns),
 	"haproxy": sync.OnceValue(func() error { return errOf(System("haproxy")) }),
 	"nginx":   sync.OnceValue(func() error { return errOf(System("nginx")) }),
+
+	"slowhttptest": func() error { return inPath("slowhttptest") },
 }
 
 // Need skips the test by name when the machine lacks what it names: "node"
 // (Node and npm), "java" (a JDK and Maven), "docker" (a daemon that answers, and
 // compose), "browser" (Chromium), "netns" (network namespaces that this user can
-// make and enter), "haproxy" or "nginx". When HALLEY_REQUIRE lists it, the test fails instead.
+// make and enter), "haproxy", "nginx" or "slowhttptest". When HALLEY_REQUIRE lists it, the
+// test fails instead.
 func Need(tb testing.TB, what string) {
 	tb.Helper()
 	probe, known := probes[what]
