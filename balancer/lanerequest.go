@@ -92,8 +92,7 @@ func (l *lane) parse(rq *exchange, peer netip.Addr, data []byte) (body []byte, w
 	length := h.ContentLength()
 	switch {
 	case !h.IsPost(), !h.IsHTTP11(), h.ConnectionClose(), oddHead(h) != "", length < 0,
-		len(h.Peek(fasthttp.HeaderExpect)) > 0, len(h.Peek(fasthttp.HeaderTransferEncoding)) > 0,
-		!plainHost(h.Host()), !underPath(h, conf.Path):
+		len(h.Peek(fasthttp.HeaderExpect)) > 0, !plainHost(h.Host()), !underPath(h, conf.Path):
 		return nil, exitOther
 	case length > maxLaneBody, length > conf.Limits.MaxBody:
 		return nil, exitLarge
