@@ -252,7 +252,7 @@ func TestLaneStops(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() { b.stop(); close(stopped) }()
 	res, body := httpAnswer(t, bufio.NewReader(polls))
-	if took := time.Since(began); !strings.Contains(body, `"retry"`) || took > testenv.Bound(2*releaseTime) {
+	if took := time.Since(began); !strings.Contains(body, `"retry"`) || !strings.Contains(body, `"successful":true`) || took > testenv.Bound(2*releaseTime) {
 		t.Errorf("the poll is answered %d %q after %v", res.StatusCode, body, took)
 	}
 	close(release)

@@ -47,7 +47,6 @@ func (p *lanePool) take() *laneWire {
 		}
 		w := p.idle[i]
 		p.remove(i)
-		w.sock.ClearTimeout()
 		if known && p.lane.since(w.idleSince) < moment && !w.sock.Pending() || w.sock.Quiet() {
 			return w
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -47,8 +48,17 @@ func TestLanesRelease(t *testing.T) {
 	postRaw(t, rests, publish("1", "x"))
 	httpAnswer(t, ofRests)
 	silent, ofSilent := connected()
-	b.until("all are in the lanes", func() bool { return b.lanes.len() == 3 })
+	b.until("all are in the lanes", func() bool {
+		n := 0
+		b.inLanes(func(l *lane) {
+			for c := l.first; c != nil; c = c.next {
+				n++
+			}
+		})
+		return n == 3
+	})
 	b.lanes.release()
+	b.inLanes(func(*lane) {})
 	if _, err := ofRests.ReadByte(); err != io.EOF {
 		t.Errorf("a connection that rests: %v", err)
 	}
@@ -137,28 +147,31 @@ func TestLaneKeepsSmallBuffers(t *testing.T) {
 func TestLaneAnswerOfWhoIsDown(t *testing.T) {
 	needsLanes(t)
 	rest := make(chan struct{})
+	a := newFakeComet(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "2")
+		io.WriteString(w, "[")
+		w.(http.Flusher).Flush()
+		<-rest
+		io.WriteString(w, "]")
+	})
 	cfg := quick()
 	cfg.CheckInterval, cfg.RecheckInterval = time.Hour, time.Hour
-	cfg.Comets = []string{scripted(t, func(conn *net.TCPConn, br *bufio.Reader, _ string, length int) bool {
-		io.CopyN(io.Discard, br, int64(length))
-		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[")
-		<-rest
-		_, err := io.WriteString(conn, "]")
-		return err == nil
-	})}
-	b := run(t, cfg, nil)
-	comet := b.fleet.snapshot().comets[0]
+	b := listing(t, cfg, a)
 	conn := b.connection()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	postRaw(t, conn, publish("1", "x"))
 	b.untilLane("the answer has begun", func(c *laneClient) bool { return c.wire != nil && c.wire.state == wireAnswers })
-	b.until("it is down", func() bool { // a check of the beginning may come in between
-		b.fleet.refused(comet)
-		return comet.living().is(Down)
+	var ill atomic.Bool
+	ill.Store(true)
+	a.unwell(&ill)
+	b.until("it is down, and a check has failed", func() bool {
+		b.fleet.refused(b.comet(a)) // it may still be well by a check of before
+		return b.comet(a).is(Down) && b.fleet.status()[0].CheckError != ""
 	})
+	ill.Store(false)
 	close(rest)
 	if res, body := httpAnswer(t, bufio.NewReader(conn)); res.StatusCode != 200 || body != "[]" {
 		t.Errorf("answered %d %q", res.StatusCode, body)
 	}
-	b.until("it is checked, and well", func() bool { return comet.living().is(Healthy) })
+	b.untilState(a, Healthy)
 }

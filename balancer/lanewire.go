@@ -131,7 +131,7 @@ func (w *laneWire) Ready(_ *park.Sock, e park.Events) {
 	case e&park.Expired != 0:
 		w.expired()
 	case w.state == wireIdle:
-		if e&(park.Readable|park.Hangup) != 0 && !w.sock.Quiet() {
+		if e&(park.Readable|park.Hangup) != 0 { // nobody has asked, or it ends
 			w.discard()
 		}
 	case w.state == wireDials:
@@ -205,7 +205,7 @@ func (w *laneWire) write(p []byte) {
 		w.failed(stageUnsent, fmt.Errorf("write request: %w", err))
 	default:
 		// It may have answered before it had read everything. What there is, or the end, is
-		// there to read.
+		// there to read. (That of a reset looks like any other by now.)
 		w.buf, w.state, w.cut = nil, wireWaits, true
 		w.read()
 	}
@@ -229,7 +229,7 @@ func (w *laneWire) read() {
 	case err != nil && before > 0:
 		w.failed(stageAnswering, fmt.Errorf("read answer: %w", err))
 		return
-	case errors.Is(err, io.EOF) && w.unacked():
+	case errors.Is(err, io.EOF) && !w.cut && w.unacked():
 		w.failed(stageUnsent, errors.New("connection was closed before the request arrived"))
 		return
 	case err != nil:

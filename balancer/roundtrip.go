@@ -254,6 +254,7 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 		w.conn.SetReadDeadline(time.Now().Add(w.up.limits().UpstreamTimeout))
 		return nil
 	}
+	cut := w.cut // by send, and not by the end of the upload
 	w.endUpload()
 	switch {
 	case stop != nil:
@@ -264,10 +265,11 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 		return &failure{stage: why, err: errWoken}
 	case errors.Is(err, os.ErrDeadlineExceeded) && !w.cut:
 		return &failure{stage: stageTimeout, err: fmt.Errorf("no answer within %v", wait)}
-	case errors.Is(err, io.EOF) && w.unacked():
+	case errors.Is(err, io.EOF) && !cut && w.unacked():
 		// The end came with nothing of this request acknowledged: the comet closed
 		// the connection before it could read any of it. After a reset one cannot be
-		// sure: the acknowledgement may not have been sent when it happened.
+		// sure: the acknowledgement may not have been sent when it happened. Where it was
+		// the write that was told of the reset, the end is all that is read of it.
 		return &failure{stage: stageUnsent, err: errors.New("connection was closed before the request arrived")}
 	default:
 		return &failure{stage: stageSent, err: fmt.Errorf("await answer: %w", err)}

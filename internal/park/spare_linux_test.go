@@ -61,7 +61,7 @@ func TestLoopWithoutFiles(t *testing.T) {
 			unix.Close(fd)
 		}
 	})
-	if n, err := client.Read(make([]byte, 1)); err != io.EOF {
+	if n, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("what could not be released: %d, %v", n, err)
 	}
 	back()
