@@ -131,6 +131,27 @@ func TestTunnelHearsALateComet(t *testing.T) {
 	h.ends(endStopping)
 }
 
+// A comet that is late has been heard when nothing more is there to be read; the turn of
+// its tunnel may have been over before.
+func TestTunnelHearsALateCometOut(t *testing.T) {
+	t.Parallel()
+	h := tunnelByHand(t, long)
+	more := frame(1, true, []byte("more"), false)
+	h.l.ask(endStopping)
+	h.hears(h.comet, []byte{0x88, 0x82})
+	h.do(func() {
+		h.comet.Write(more)
+		h.arrives(&h.l.comet, len(more))
+		h.l.down.more = true
+		h.l.Ready(&h.l.comet, park.Expired)
+	})
+	h.hears(h.client, more, closeFrame(closeGoingAway))
+	h.hearsEnd(h.client)
+	h.client.Close()
+	h.comet.Close()
+	h.ends(endStopping)
+}
+
 // A comet that has said its last word already hears all of its client's, and nothing of
 // the balancer's.
 func TestTunnelOfACometThatSaidGoodbye(t *testing.T) {
@@ -150,6 +171,36 @@ func TestTunnelOfACometThatSaidGoodbye(t *testing.T) {
 	h.hearsEnd(h.client)
 	h.client.Close()
 	h.ends(endNone)
+}
+
+// A comet that takes nothing more is not told the end. That is its own, when it comes.
+func TestTunnelOfACometThatTakesNothingMore(t *testing.T) {
+	for name, happens := range map[string]func(h *byHand){
+		"a write fails": func(h *byHand) {
+			h.fills(&h.l.up)
+			h.do(func() {
+				if h.l.lost(&h.l.up); h.l.up.kept != nil {
+					h.t.Error("something is kept for it")
+				}
+			})
+		},
+		"the client ended": func(h *byHand) { h.client.CloseWrite(); h.hearsEnd(h.comet) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := tunnelByHand(t, long)
+			happens(h)
+			h.do(func() {
+				h.l.wish.Store(uint32(endStopping))
+				h.l.heed()
+			})
+			h.comet.Close()
+			h.hears(h.client, closeFrame(closeRestart))
+			h.hearsEnd(h.client)
+			h.client.Close()
+			h.ends(endNone)
+		})
+	}
 }
 
 // What came before the loop had the tunnel counts: for where either side is in its

@@ -78,10 +78,9 @@ func (t *looped) start(answer, frames, early []byte) {
 // attend is called from any goroutine.
 func (t *looped) attend() { t.loop.Post(func() { t.heed() }) }
 
-// Ready is called by the loop.
+// Ready is called by the loop; not for a socket that is closed, as both are at the end.
 func (t *looped) Ready(s *park.Sock, e park.Events) {
 	switch {
-	case t.finished:
 	case e&park.Ended != 0:
 		t.finish()
 	case s == &t.comet:
