@@ -27,7 +27,7 @@ var served = map[string]struct{ file, kind string }{
 
 // pagePolicy lets the page load from its own origin alone, and speak to the
 // balancer under any loopback name.
-const pagePolicy = "default-src 'self'; connect-src 'self' http://localhost:* http://127.0.0.1:* ws://localhost:* ws://127.0.0.1:*"
+const pagePolicy = "default-src 'self'; img-src 'self' data:; connect-src 'self' http://localhost:* http://127.0.0.1:* ws://localhost:* ws://127.0.0.1:*"
 
 // cometStatus is one comet in the answer of GET /demo/comets.
 type cometStatus struct {
