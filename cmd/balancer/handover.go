@@ -17,7 +17,7 @@ import (
 
 // declareHandover binds where the listening sockets are handed over.
 func declareHandover(s *cli.Settings, set *settings) {
-	s.String(&set.HandoverSocket, "handover-socket", "FILE", "A Unix socket. A balancer that is started takes the listening sockets over from the one that runs there, which then lets its clients go: so a restart refuses no connection. Empty: none.")
+	s.String(&set.HandoverSocket, "handover-socket", "FILE", "A Unix socket. A balancer that is started takes the listening sockets over from the one that runs there, which then lets its clients go: so a restart refuses no connection. Empty: none.").Made()
 }
 
 // maxSocketPath is how long the path of a Unix socket can be, less what is added to it.

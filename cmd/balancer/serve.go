@@ -196,9 +196,15 @@ func (n *process) announce(ctx context.Context) error {
 	if n.members != nil {
 		members = n.members.first
 	}
-	err := n.set.Announce(ctx, n.listeners, members, n.log,
-		zap.String("path", n.set.balancer.Path), zap.Strings("comets", n.set.balancer.Comets))
-	if err != nil {
+	b := &n.set.balancer
+	more := []zap.Field{zap.String("path", b.Path)}
+	if len(b.Comets) > 0 {
+		more = append(more, zap.Strings("comets", b.Comets))
+	}
+	if file := b.Discovery.CometsFile; file != "" {
+		more = append(more, zap.String("comets_file", file))
+	}
+	if err := n.set.Announce(ctx, n.listeners, members, n.log, more...); err != nil {
 		return err
 	}
 	<-ctx.Done()

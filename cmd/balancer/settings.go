@@ -50,7 +50,7 @@ func declareServe(s *cli.Settings) *settings {
 	s.List(&b.Origins, "origins", "ORIGIN", "Web origins that may read the balancer's own answers, as https://a.example or https://*.a.example; * is any. Empty: those of the same host. Give the comets the same list.")
 	s.Duration(&b.DrainTime, "drain-time", "How long the clients of a comet that drains have to be moved to others. Keep it above the comets' timeout.")
 	s.Int(&b.DrainRate, "drain-rate", "PER SECOND", "How many clients of a comet that drains are moved a second, more if drain-time wants it; 0 is --handshake-rate.")
-	s.String(&b.AccessLog, "access-log", "FILE", "Where a line for each finished request goes: a file, stdout or stderr. Empty: nowhere.").Example("/var/log/halley/access.log")
+	s.String(&b.AccessLog, "access-log", "FILE", "Where a line for each finished request goes: a file, stdout or stderr. Empty: nowhere.").Made()
 	cli.Enum(s, &b.AccessLogFormat, "access-log-format", []balancer.AccessLogFormat{balancer.AccessLogJSON, balancer.AccessLogCombined}, "How its lines look: json, or combined, that of Apache and nginx.")
 	s.Duration(&b.StopTime, "stop-time", "How long requests under way have to end when the balancer stops. WebSockets are closed spread over it.")
 	declareHandover(s, set)

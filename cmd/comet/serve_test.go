@@ -123,7 +123,7 @@ func TestTakenAddress(t *testing.T) {
 
 func TestPortFileThatCannotBeWritten(t *testing.T) {
 	got := finish(t, "--name", "a", "--listen", "127.0.0.1:0", "--gossip", "127.0.0.1:0", "--port-file", filepath.Join(t.TempDir(), "no", "file"))
-	if got.status != 1 || !strings.Contains(got.stderr.String(), "port file") {
+	if got.status != 2 || !strings.Contains(got.stderr.String(), "port-file: ") {
 		t.Errorf("status %d: %s", got.status, got.stderr)
 	}
 }

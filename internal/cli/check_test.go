@@ -14,6 +14,7 @@ type checked struct {
 	join  []string
 	certs []string
 	key   string
+	log   string
 	least int
 }
 
@@ -26,6 +27,7 @@ func (c *checked) program() *Program {
 			s.Paths(&c.certs, "certs", "Certificates.")
 			s.Path(&c.key, "key", "A key.")
 			s.Int(&c.least, "least", "COUNT", "The least.")
+			s.String(&c.log, "log", "FILE", "A log.").Made()
 			var secret string
 			s.Secret(&secret, "token", "A token.")
 			s.Reloads("join", "least")
@@ -111,6 +113,23 @@ func TestFilesThatAreNamed(t *testing.T) {
 	}
 }
 
+// So are files that are to be made in a folder that is not there.
+func TestFilesThatAreMade(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, "p.yaml", "least: 2\nlog: here.log\n")
+	for log, want := range map[string]string{
+		"here.log": "", dir + "/new.log": "",
+		dir + "/none/log": file + ":2: log: stat " + dir + "/none: ", file + "/log": file + ":2: log: " + file + " is no folder",
+	} {
+		rewrite(t, file, "least: 2\nlog: "+log+"\n")
+		var c checked
+		status, said := c.check(t, nil, file)
+		if status != map[bool]int{true: ExitDone, false: ExitFailed}[want == ""] || !strings.Contains(said, want) {
+			t.Errorf("%s: status %d: %s", log, status, said)
+		}
+	}
+}
+
 // Flags, environment and the file as it is now are read again; what is then in force
 // can be compared with what was.
 func TestAgain(t *testing.T) {
@@ -174,7 +193,7 @@ func TestWhatNeedsARestart(t *testing.T) {
 	for _, args := range [][]string{{"serve", "--help"}, {"config", "--example"}} {
 		var out strings.Builder
 		c.program().Run(context.Background(), Call{Args: args, Stdout: &out, Stderr: &out, LookupEnv: func(string) (string, bool) { return "", false }})
-		if n := strings.Count(out.String(), "Needs a restart."); n != 2+strings.Count(args[1], "example") { // certs, key; the example has the secret, too
+		if n := strings.Count(out.String(), "Needs a restart."); n != 3+strings.Count(args[1], "example") { // certs, key, log; the example has the secret, too
 			t.Errorf("%v: %d need a restart:\n%s", args, n, out.String())
 		}
 	}

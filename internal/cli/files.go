@@ -5,13 +5,22 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
-// checkFiles reports the files that settings name and that cannot be read.
+// checkFiles reports the files that settings name and that cannot be read, or made.
 func (s *Settings) checkFiles() error {
 	var errs []error
 	for _, set := range s.list {
-		if !set.file || set.unread || set.from == "" {
+		if set.unread || set.from == "" {
+			continue
+		}
+		if path := set.get(); set.made && path != "" {
+			if err := folder(filepath.Dir(path)); err != nil {
+				errs = append(errs, fault(set.label(path, 0), err))
+			}
+		}
+		if !set.file {
 			continue
 		}
 		paths := []string{set.get()}
@@ -29,6 +38,15 @@ func (s *Settings) checkFiles() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// folder tells why nothing can be made in a folder, as far as looking at it tells.
+func folder(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", path)
+	}
+	return err
 }
 
 // readable tells why a file cannot be read: that it is there, a regular file, and may

@@ -34,6 +34,7 @@ type Setting struct {
 	secret bool                       // environment and _FILE only, never shown
 	noEnv  bool
 	file   bool // its values name files to read
+	made   bool // its value names a file that the program makes
 
 	// said by Reloads
 	reloads bool
@@ -179,6 +180,13 @@ func (s *Settings) List(p *[]string, name, unit, usage string) *Setting {
 func (s *Settings) Path(p *string, name, usage string) *Setting {
 	set := s.String(p, name, "FILE", usage)
 	set.file = true
+	return set
+}
+
+// Made says that the value is the path of a file that the program makes. That its
+// folder is there is checked with the rest.
+func (set *Setting) Made() *Setting {
+	set.made = true
 	return set
 }
 

@@ -51,7 +51,7 @@ func Declare(s *cli.Settings, listen, name string, usage Usage) *Settings {
 	s.String(&set.Advertise, "gossip-advertise", "ADDR", "This node's gossip address as others see it. The default is that of --gossip, with this node's private address where that is every interface.")
 	s.List(&set.Cluster.Join, "join", "ADDR", "Gossip addresses of other nodes. One live one is enough; names are resolved anew at each try.")
 	s.String(&set.Admin, "admin", "ADDR", "Where "+usage.Admin+" are served. Empty: nowhere.")
-	s.String(&set.PortFile, "port-file", "FILE", "A file to write the addresses to that were got, in lines SETTING=ADDR: listen=127.0.0.1:8080 and so on, for each setting that is an address to listen on.")
+	s.String(&set.PortFile, "port-file", "FILE", "A file to write the addresses to that were got, in lines SETTING=ADDR: listen=127.0.0.1:8080 and so on, for each setting that is an address to listen on.").Made()
 	set.LogLevel = s.Log()
 	s.Keys(&set.Cluster.Keys, "cluster-key", "Keys of the gossip, base64 of 16, 24 or 32 bytes; the first encrypts, all decrypt.")
 	s.Secret(&set.AdminToken, "admin-token", "The bearer token that the admin asks for.")
