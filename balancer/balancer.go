@@ -83,6 +83,7 @@ func (b *Balancer) newServer() *fasthttp.Server {
 	l := &b.conf().Limits
 	return &fasthttp.Server{
 		ErrorHandler:   b.parseError,
+		HeaderReceived: b.headReceived,
 		ConnState:      b.clients.state,
 		Logger:         quietLogger{b.log},
 		ReadBufferSize: maxRequestHead,

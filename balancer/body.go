@@ -18,6 +18,7 @@ type clientBody struct {
 	conn    net.Conn
 	chunked bool
 	ended   bool
+	absent  bool  // more of it should have come
 	read    int64 // bytes of it so far
 }
 
@@ -25,9 +26,14 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.EOF
 	}
+	c := clientOf(b.conn)
+	if c != nil {
+		c.slow.Store(false)
+	}
 	n, err := b.src.Read(p)
 	b.read += int64(n)
-	if c := clientOf(b.conn); err == io.EOF && b.chunked && c != nil && c.ended.Load() {
+	b.absent = err != nil && c != nil && (c.ended.Load() || c.slow.Load())
+	if err == io.EOF && b.chunked && c != nil && c.ended.Load() {
 		return n, io.ErrUnexpectedEOF
 	}
 	b.ended = err == io.EOF

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,6 +111,7 @@ type clientConn struct {
 	spoke   atomic.Bool // something came
 	late    atomic.Bool // its handshake ended while the balancer stops: its request is on its way
 	ended   atomic.Bool
+	slow    atomic.Bool // the last read waited in vain
 	unread  atomic.Bool // the client may still be sending what nobody will read
 	cut     atomic.Bool // it was closed because the balancer stops, or to make room
 
@@ -211,6 +213,8 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		c.ended.Store(true)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.slow.Store(true)
 	case n > 0 && !c.spoke.Load():
 		c.spoke.Store(true)
 	}

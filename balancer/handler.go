@@ -19,7 +19,7 @@ const (
 	reasonExpectation Reason = "expectation"  // Expect with anything but 100-continue
 	reasonUpgradeBody Reason = "upgrade_body" // an upgrade with a body
 	reasonTooLarge    Reason = "too_large"    // a Bayeux body over Limits.MaxBody
-	reasonBody        Reason = "body"         // the body did not come
+	reasonBody        Reason = "body"         // the body did not come, or is malformed
 	reasonMalformed   Reason = "malformed"    // no HTTP request
 	reasonHeaders     Reason = "headers"      // a head that is too long
 	reasonPlainHTTP   Reason = "plain_http"   // sent to https
@@ -54,6 +54,11 @@ func (b *Balancer) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 				ctx.SetConnectionClose()
 			}
 		}()
+		if announcedTooMuch(&ctx.Request.Header) {
+			b.refuseTooLarge(ctx, 0)
+			leaveUnread(ctx.Conn(), true)
+			return
+		}
 		handler(ctx)
 	}
 }
@@ -161,15 +166,10 @@ func (b *Balancer) serveBayeux(ctx *fasthttp.RequestCtx, rq *exchange, body *cli
 		whole, err := readAll(body, int64(ctx.Request.Header.ContentLength()), rq.conf.Limits.MaxBody)
 		switch {
 		case errors.Is(err, errTooLarge):
-			b.refuse(ctx, reasonTooLarge, fasthttp.StatusRequestEntityTooLarge, "the messages are more than max-body allows\n")
+			b.refuseTooLarge(ctx, body.read)
 			return
 		case err != nil:
-			status := fasthttp.StatusBadRequest
-			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-				status = fasthttp.StatusRequestTimeout
-			}
-			b.refuse(ctx, reasonBody, status, "the body of the request did not come\n")
-			ctx.SetConnectionClose()
+			b.refuseBody(ctx, body, err)
 			return
 		}
 		rq.out.body = whole
@@ -223,7 +223,7 @@ func (b *Balancer) passAnswer(ctx *fasthttp.RequestCtx, rq *exchange) pass {
 // refuse answers what is not passed on to any comet.
 func (b *Balancer) refuse(ctx *fasthttp.RequestCtx, why Reason, status int, text string) {
 	refuse(ctx, status, text)
-	b.finishRefused(ctx, why, status)
+	b.finishRefused(ctx, why, status, 0)
 }
 
 // parseError answers what fasthttp could not read as a request. Nothing of it is

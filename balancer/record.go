@@ -125,9 +125,22 @@ func describeCtx(ctx *fasthttp.RequestCtx, f *facts) {
 	}
 }
 
-// finishRefused makes the record of a request that is refused.
-func (b *Balancer) finishRefused(ctx *fasthttp.RequestCtx, why Reason, status int) {
-	r := record{began: ctx.Time(), by: byRefusal, reason: why, status: status}
+// finishRefused makes the record of a request that is refused, of whose body so much
+// was read.
+func (b *Balancer) finishRefused(ctx *fasthttp.RequestCtx, why Reason, status int, read int64) {
+	r := record{began: ctx.Time(), by: byRefusal, reason: why, status: status, in: read}
+	switch h := &ctx.Request.Header; {
+	case isUpgrade(h):
+		r.kind = recordUpgrade
+	case underPath(h, b.inForce().Path):
+		r.kind = recordMessage // as far as the path tells
+	}
+	if r.began.IsZero() { // it was never read as a request
+		r.began = time.Now()
+	}
+	if !ctx.IsHead() {
+		r.out = int64(len(ctx.Response.Body()))
+	}
 	b.finish(&r, stranger{ctx})
 }
 
