@@ -120,6 +120,7 @@ const settleShare = 4
 // and not for a failure, and departs.
 func (c *Cluster) goodbye(g *gossip, k *keeper) {
 	deadline := time.Now().Add(c.cfg.LeaveTimeout)
+	c.logs.leaving.Store(true)
 	c.SetState(Leaving)
 	// From here on, who exchanges state with this node hears that it is leaving. Who
 	// has begun already may have heard that it is up, and is itself not known here
@@ -134,8 +135,17 @@ func (c *Cluster) goodbye(g *gossip, k *keeper) {
 	// has not gone out yet.
 	g.tell(time.Until(deadline))
 	if err := g.leave(time.Until(deadline)); err != nil {
-		c.logs.line(lineWarn, zapcore.WarnLevel, fmt.Sprintf("goodbye was cut short: %v", err))
+		level := zapcore.WarnLevel
+		if !c.stayed() {
+			level = zapcore.DebugLevel // nobody is left who would have to hear it
+		}
+		c.logs.line(lineWarn, level, fmt.Sprintf("goodbye was cut short: %v", err))
 	}
+}
+
+// stayed tells whether another node is there that is not about to go itself.
+func (c *Cluster) stayed() bool {
+	return slices.ContainsFunc(c.View().Nodes, func(n Node) bool { return n.Addr != c.Addr() && n.State == Up })
 }
 
 // Started is closed when the gossip address is bound: Addr is valid from then on.

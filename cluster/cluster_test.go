@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/halleycomet/halley/internal/testenv"
 )
@@ -106,6 +107,14 @@ func TestGoodbyeNeedsNoGossip(t *testing.T) {
 	a.seesState(b, Leaving)
 	if b.logs.FilterMessageSnippet("goodbye was cut short").Len() != 1 {
 		t.Error("b does not say that its departure was not sent")
+	}
+	c := still("c")
+	c.SetState(Leaving)
+	d := still("d", c.Addr())
+	d.seesState(c, Leaving)
+	d.end()
+	if lines := d.logs.FilterMessageSnippet("goodbye was cut short").All(); len(lines) != 1 || lines[0].Level != zapcore.DebugLevel {
+		t.Errorf("d, which leaves with all the others, says %v", lines)
 	}
 }
 

@@ -18,8 +18,9 @@ type logs struct {
 	log   *zap.Logger
 	count *counters
 
-	limit  limiter
-	closed atomic.Bool // after Run: timers of memberlist may still speak
+	limit   limiter
+	leaving atomic.Bool // the others do not answer this node any more, and need not
+	closed  atomic.Bool // after Run: timers of memberlist may still speak
 }
 
 // Write takes one line of memberlist's logger: "[LEVEL] memberlist: text". What it
@@ -33,6 +34,9 @@ func (l *logs) Write(line []byte) (int, error) {
 	level, text := splitLine(line)
 	if strings.Contains(text, net.ErrClosed.Error()) || strings.HasSuffix(text, ": operation was canceled") {
 		level = zapcore.DebugLevel // what was under way when this node ended
+	}
+	if l.leaving.Load() && strings.HasPrefix(text, "Suspect ") {
+		level = zapcore.DebugLevel
 	}
 	l.line(classify(level, text), level, text)
 	return size, nil

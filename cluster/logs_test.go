@@ -74,6 +74,22 @@ func TestWhatTheEndCutsOffIsNoError(t *testing.T) {
 	}
 }
 
+// Who leaves is not answered any more, and calls nobody suspect for it.
+func TestWhoLeavesSuspectsNobody(t *testing.T) {
+	core, seen := observer.New(zapcore.InfoLevel)
+	l := &logs{log: zap.New(core), count: &counters{}}
+	line := []byte("[INFO] memberlist: Suspect a/1 has failed, no acks received\n")
+	for range 2 {
+		if _, err := l.Write(line); err != nil {
+			t.Fatal(err)
+		}
+		l.leaving.Store(true)
+	}
+	if seen.Len() != 1 {
+		t.Errorf("logged %v", seen.All())
+	}
+}
+
 func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 	core, seen := observer.New(zapcore.DebugLevel)
 	l := &logs{log: zap.New(core), count: &counters{}}

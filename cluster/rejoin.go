@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -38,6 +39,7 @@ type rejoiner struct {
 	reached   []string             // dialled with success in the round before
 	strangers map[string]time.Time // reached, yet no member's address: until when to leave alone
 	lastLost  []string             // the lost members of the round before
+	away      map[string]bool      // missing, of whom the log tells already
 }
 
 // run dials until ctx ends.
@@ -67,7 +69,10 @@ func (r *rejoiner) round(ctx context.Context) bool {
 	live[r.self] = true
 	r.noteStrangers(live, lost)
 	chosen := targets(r.known(seeds), lost, live)
-	r.reached = r.dialAll(ctx, chosen)
+	maps.DeleteFunc(r.away, func(addr string, _ bool) bool {
+		return live[addr] || !slices.Contains(seeds, addr) && !slices.Contains(lost, addr)
+	})
+	r.reached = r.dialAll(ctx, chosen, len(live) == 1)
 	if len(r.reached) > 0 || resolved && len(chosen) == 0 {
 		r.synced()
 		return true
@@ -114,8 +119,9 @@ func targets(seeds, lost []string, live map[string]bool) []string {
 	return chosen
 }
 
-// dialAll dials all at once and returns those that answered.
-func (r *rejoiner) dialAll(ctx context.Context, addrs []string) []string {
+// dialAll dials all at once and returns those that answered. A node that is alone says
+// each time why it is.
+func (r *rejoiner) dialAll(ctx context.Context, addrs []string, alone bool) []string {
 	var (
 		wg     sync.WaitGroup
 		slots  = make(chan struct{}, maxTargets)
@@ -139,10 +145,28 @@ func (r *rejoiner) dialAll(ctx context.Context, addrs []string) []string {
 			joined = append(joined, addr)
 		case ctx.Err() == nil:
 			r.logs.count.joinFailures.Add(1)
-			r.logs.line(lineJoin, zapcore.WarnLevel, "could not join yet, trying again: "+errs[i].Error())
+			r.tell(addr, errs[i], alone)
 		}
 	}
 	return joined
+}
+
+// tell tells that one could not be reached: of a node that is away while others are
+// there only once, until it has been back.
+func (r *rejoiner) tell(addr string, err error, alone bool) {
+	if alone {
+		r.logs.line(lineJoin, zapcore.WarnLevel, "could not join yet, trying again: "+err.Error())
+		return
+	}
+	level := zapcore.InfoLevel
+	if r.away[addr] {
+		level = zapcore.DebugLevel
+	}
+	if r.away == nil {
+		r.away = make(map[string]bool)
+	}
+	r.away[addr] = true
+	r.logs.line(lineJoin, level, "a node that is missing does not answer, and is tried again and again: "+err.Error())
 }
 
 // resolve turns the join list into addresses other than this node's own, and

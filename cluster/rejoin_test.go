@@ -5,12 +5,15 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // searcher is a rejoiner whose network is made up.
@@ -128,6 +131,47 @@ func TestRejoinerDialsWhoIsMissingOnly(t *testing.T) {
 	s.round(context.Background())
 	if d := s.dialled(); len(d) != 2 || d["10.0.0.3:1"] != 1 || d["10.0.0.4:1"] != 1 {
 		t.Errorf("dialled %v", d)
+	}
+}
+
+// Why a node is alone is told again and again; that one is away while others are there
+// only once, until it has been back.
+func TestRejoinerTellsOnceWhoIsAway(t *testing.T) {
+	s := newSearcher("10.0.0.3:1")
+	s.strangers = map[string]time.Time{}
+	core, seen := observer.New(zapcore.InfoLevel)
+	s.logs.log = zap.New(core)
+	told := func() (texts []string) {
+		for _, e := range seen.TakeAll() {
+			text, _, _ := strings.Cut(e.Message, ":")
+			texts = append(texts, e.Level.String()+" "+text)
+		}
+		return texts
+	}
+	self, there, gone := tableNode("a", "1", 1), tableNode("b", "1", 1), tableNode("c", "1", 2)
+	self.Addr, there.Addr, gone.Addr, gone.State = s.self, "10.0.0.2:1", "10.0.0.3:1", Failed
+	round := func(nodes ...Node) []string {
+		s.set(func() { s.seen = newView(nodes) })
+		s.round(context.Background())
+		return told()
+	}
+	const alone, away = "warn could not join yet, trying again", "info a node that is missing does not answer, and is tried again and again"
+	back := gone
+	back.State = Up
+	for i, step := range []struct {
+		nodes []Node
+		want  []string
+	}{
+		{[]Node{self}, []string{alone}},
+		{[]Node{self, there, gone}, []string{away}},
+		{[]Node{self, there, gone}, nil},
+		{[]Node{self, there, back}, nil},
+		{[]Node{self, there, gone}, []string{away}},
+		{[]Node{self}, []string{alone}},
+	} {
+		if got := round(step.nodes...); !slices.Equal(got, step.want) {
+			t.Errorf("round %d tells %q, want %q", i, got, step.want)
+		}
 	}
 }
 
