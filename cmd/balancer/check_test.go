@@ -45,6 +45,9 @@ fall: 3
 admin-token: x
 join: [127.0.0.1:1]
 rise: [1]
+access-log: /nowhere/access.log
+handover-socket: /nowhere/socket
+port-file: /nowhere/ports
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -58,7 +61,7 @@ rise: [1]
 		"11: max-body: ", "12: max-bdoy: unknown setting: is max-body meant?", "13: place: ", "14: keys: ", "15: retry-max: ",
 		"16: fall: ", "17: handshake-rate: ", "19: max-conns-per-ip: ", "22: tls-cert: ", "23: tls-key: ", "24: admin: ",
 		"25: browser-cookie-partitioned: ", "26: ip-prefix4: ", "27: fall: is there already, in line 16", "28: admin-token: a secret",
-		"29: join: ", "30: rise: ",
+		"29: join: ", "30: rise: ", "31: access-log: stat /nowhere", "32: handover-socket: ", "33: port-file: ",
 	}
 	var told []string
 	for line := range strings.Lines(said) {

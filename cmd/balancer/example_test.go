@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,5 +36,26 @@ func TestExampleIsRight(t *testing.T) {
 	}
 	if host, err := os.Hostname(); err == nil && strings.Contains(example, host) {
 		t.Errorf("names this machine, %s", host)
+	}
+}
+
+// It is one with which a balancer starts, too, whatever is on the machine.
+func TestExampleStarts(t *testing.T) {
+	_, example, _ := runProgram(nil, "config", "--example")
+	dir := t.TempDir()
+	path, list, ports := filepath.Join(dir, "halley.yaml"), filepath.Join(dir, "comets"), filepath.Join(dir, "ports")
+	for file, text := range map[string]string{path: example, list: fakeComet(t) + "\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := start(t, nil, "--config", path, "--listen", "127.0.0.1:0", "--comets-file", list, "--port-file", ports)
+	got := awaitPorts(t, c, ports)
+	await(t, "it answers", func() bool { return status("http://"+got.Listen+"/page") == http.StatusOK })
+	if status := c.end(t); status != cli.ExitDone {
+		t.Errorf("status %d", status)
+	}
+	if said := c.stderr.String(); !strings.Contains(said, `"comets_file":"`+list+`"`) {
+		t.Errorf("listening does not tell of the file: %s", said)
 	}
 }
