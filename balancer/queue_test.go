@@ -205,6 +205,8 @@ func TestQueueEnds(t *testing.T) {
 	other := newFakeComet(t, "b", ok)
 	cfg := quick()
 	cfg.Limits.Comet.MaxHeld, cfg.Limits.QueueTime = 1, time.Minute
+	rise := cfg.Rise
+	cfg.Rise = 1 << 30 // one that is down stays away, or its poll would queue once more
 	b := run(t, cfg, gossipOf(a.fakeComet, other))
 	c := b.comet(a.fakeComet)
 	queueing := func(n int64) {
@@ -221,20 +223,30 @@ func TestQueueEnds(t *testing.T) {
 		t.Errorf("%v hung up", n)
 	}
 
-	done := make(chan *answer)
-	poll := func() { done <- b.post(connect("1", a.clientID())) }
-	go poll()
+	poll := func() chan reply {
+		done := make(chan reply, 1)
+		go func() {
+			defer close(done)
+			done <- b.post(connect("1", a.clientID())).one(t)
+		}()
+		return done
+	}
+	done := poll()
 	queueing(1)
 	b.fleet.refused(c)
-	if r := (<-done).one(t); r.Error != "402::session_unknown" || r.Advice.Reconnect != "handshake" {
+	if r := <-done; r.Error != "402::session_unknown" || r.Advice.Reconnect != "handshake" {
 		t.Errorf("its comet is down: %+v", r)
+	}
+	cfg.Rise = rise
+	if _, _, err := b.Reload(cfg); err != nil {
+		t.Fatal(err)
 	}
 	b.untilState(a.fakeComet, Healthy)
 
-	go poll()
+	done = poll()
 	queueing(1)
 	go b.stop()
-	if r := (<-done).one(t); r.failed() || r.Advice == nil || r.Advice.Reconnect != "retry" {
+	if r := <-done; r.failed() || r.Advice == nil || r.Advice.Reconnect != "retry" {
 		t.Errorf("the balancer stops: %+v", r)
 	}
 	s.leave()

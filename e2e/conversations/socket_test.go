@@ -75,6 +75,10 @@ func (k *socket) receive(count int, within time.Duration) []frame {
 				return all
 			}
 			all = append(all, f)
+			if f.closed != "" {
+				k.over = true
+				return all
+			}
 			if count < 0 {
 				timer.Reset(within)
 			}
@@ -90,6 +94,7 @@ func (k *socket) receive(count int, within time.Duration) []frame {
 				return all
 			}
 			all = append(all, f)
+			k.over = k.over || f.closed != ""
 		default:
 			return all
 		}
