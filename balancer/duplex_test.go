@@ -336,7 +336,7 @@ func TestTalkIsCutShort(t *testing.T) {
 // Who listens may be silent for longer than the limits of one who only sends or only
 // listens, as long as the other one talks.
 func TestListenersMayBeSilent(t *testing.T) {
-	const step, steps = 20 * time.Millisecond, 30
+	const step, steps = 60 * time.Millisecond, 30
 	tick := func(each func() error) error {
 		ticker := time.NewTicker(step)
 		defer ticker.Stop()

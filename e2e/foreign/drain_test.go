@@ -10,6 +10,7 @@ import (
 	"github.com/halleycomet/halley/e2e/internal/cloud"
 	"github.com/halleycomet/halley/e2e/internal/peer"
 	"github.com/halleycomet/halley/e2e/internal/proc"
+	"github.com/halleycomet/halley/internal/testenv"
 )
 
 // chatter is a client that publishes to itself all the time: what its server took must
@@ -72,7 +73,7 @@ func (c *chatter) check(t *testing.T) (refused, dropped, missed int) {
 // shortly after the subscription that follows it: that and a publish go by connections of
 // their own, and one that overtook it may be answered later.
 func (c *chatter) moved(at int64) bool {
-	const told, overtook = 250, 100
+	told, overtook := testenv.Bound(250*time.Millisecond).Milliseconds(), testenv.Bound(100*time.Millisecond).Milliseconds()
 	from := int64(0)
 	for _, e := range c.All() {
 		switch {
@@ -127,7 +128,10 @@ func rollingRestart(t *testing.T, kind string) {
 	moves := 0
 	for _, c := range chatters {
 		refused, dropped, missed := c.check(t)
-		moves += c.Times("handshake") - 1
+		moved := c.Times("handshake") - 1
+		if moves += moved; missed > 10*moved {
+			t.Errorf("%s: %d publishes were missed in %d moves", c.Name, missed, moved)
+		}
 		t.Logf("%s: %d publishes, of which %d were refused, %d dropped and %d missed while it moved; %d handshakes",
 			c.Name, c.n, refused, dropped, missed, c.Times("handshake"))
 	}
