@@ -215,12 +215,12 @@ func (l *accessLog) close() {
 	}
 }
 
-// serveAccessLog opens the access log and writes it until the returned func is called.
-// That waits for the last lines, but not for ever: a disk may hang.
-func (b *Balancer) serveAccessLog() (end func(), err error) {
-	l, err := newAccessLog(b.conf(), b.log, b.access)
+// serveAccessLog writes the access log until the returned func is called. That waits
+// for the last lines, but not for ever: a disk may hang.
+func (b *Balancer) serveAccessLog() (end func()) {
+	l := b.accessLog
 	if l == nil {
-		return func() {}, err
+		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -228,7 +228,6 @@ func (b *Balancer) serveAccessLog() (end func(), err error) {
 		defer close(done)
 		l.run(ctx)
 	}()
-	b.accessLog.Store(l)
 	return func() {
 		cancel()
 		select {
@@ -236,5 +235,5 @@ func (b *Balancer) serveAccessLog() (end func(), err error) {
 		case <-time.After(lastLines):
 			b.log.Warn("the last lines of the access log were not written", zap.String("file", l.path))
 		}
-	}, nil
+	}
 }

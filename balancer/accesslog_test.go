@@ -114,6 +114,17 @@ func TestAccessLines(t *testing.T) {
 	}
 }
 
+// An access log that cannot be opened is told before anything listens, and before a
+// predecessor gives its sockets away.
+func TestNewOpensTheAccessLog(t *testing.T) {
+	cfg := quick()
+	cfg.Comets = []string{"http://127.0.0.1:1"}
+	cfg.AccessLog = t.TempDir() // no file
+	if _, err := New(cfg, nil); err == nil || !strings.Contains(err.Error(), "access-log: open "+cfg.AccessLog) {
+		t.Errorf("New with a folder as its access log: %v", err)
+	}
+}
+
 // A file that was moved away is opened anew; a disk that is full costs lines, which are
 // counted, and nothing else.
 func TestAccessLogAndItsFile(t *testing.T) {
@@ -183,7 +194,7 @@ func BenchmarkFinishWithAccessLog(bench *testing.B) {
 			ctx, cancel := context.WithCancel(bench.Context())
 			done := make(chan struct{})
 			go func() { l.run(ctx); close(done) }()
-			b.accessLog.Store(l)
+			b.accessLog = l
 			c := &comet{counts: b.metrics.of("a")}
 			_, of := testRecord()
 			bench.ReportAllocs()

@@ -8,7 +8,7 @@ func (k *lasting) describe(f *facts) { *f = k.facts }
 
 // outlast copies what the access log will say of a request; nil when there is none.
 func (b *Balancer) outlast(of described) described {
-	if b.accessLog.Load() == nil {
+	if b.accessLog == nil {
 		return nil
 	}
 	k := &lasting{}

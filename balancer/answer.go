@@ -155,8 +155,7 @@ func (b *Balancer) answer(ctx *fasthttp.RequestCtx, rq *exchange, o *outcome) {
 		return
 	}
 	if o.hangUp {
-		b.refuse(ctx, reasonBody, fasthttp.StatusBadRequest, "the body of the request did not come\n")
-		ctx.SetConnectionClose()
+		b.refuseBody(ctx, rq.out.stream, o.broke)
 		return
 	}
 	defer b.finishOwn(rq, o.why, byBalancer)

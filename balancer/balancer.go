@@ -18,27 +18,27 @@ import (
 // [Balancer.Run] and [Balancer.Serve] run side by side.
 type Balancer struct {
 	// Fixed after construction.
-	live     *live // the configuration, by conf()
-	log      *zap.Logger
-	fleet    *fleet
-	metrics  *metrics
-	server   *fasthttp.Server
-	tunnels  *tunnelSet // all of them
-	clients  *clients
-	entries  *entryMetrics
-	drains   *drains // comets that begin to drain
-	access   *accessMetrics
-	greeted  *greeted         // those that have not come in yet
-	certs    *certs           // nil: no TLS is spoken
-	tlsFiles []*tlsfiles.File // that are read again
-	watch    *park.Set        // the clients whose requests wait
-	loops    *park.Loops      // that serve sockets without goroutines; nil: none does
-	lanes    *lanes           // in these loops; nil: every request goes by the handler
-	stopping chan struct{}    // closed by stop
-	stopOnce sync.Once
+	live      *live // the configuration, by conf()
+	log       *zap.Logger
+	fleet     *fleet
+	metrics   *metrics
+	server    *fasthttp.Server
+	tunnels   *tunnelSet // all of them
+	clients   *clients
+	entries   *entryMetrics
+	drains    *drains // comets that begin to drain
+	access    *accessMetrics
+	accessLog *accessLog       // nil: none is written
+	greeted   *greeted         // those that have not come in yet
+	certs     *certs           // nil: no TLS is spoken
+	tlsFiles  []*tlsfiles.File // that are read again
+	watch     *park.Set        // the clients whose requests wait
+	loops     *park.Loops      // that serve sockets without goroutines; nil: none does
+	lanes     *lanes           // in these loops; nil: every request goes by the handler
+	stopping  chan struct{}    // closed by stop
+	stopOnce  sync.Once
 
 	// Safe for any goroutine.
-	accessLog  atomic.Pointer[accessLog] // nil while there is none
 	admission  *admission
 	door       *door
 	ownSockets atomic.Int64 // WebSockets that the balancer itself answers
@@ -72,6 +72,9 @@ func New(cfg Config, members Members) (*Balancer, error) {
 		b.lanes = newLanes(b)
 	}
 	b.server = b.newServer()
+	if b.accessLog, err = newAccessLog(live.conf(), b.log, b.access); err != nil {
+		return nil, fmt.Errorf("balancer: %w", err)
+	}
 	return b, nil
 }
 

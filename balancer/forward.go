@@ -38,8 +38,9 @@ type exchange struct {
 type outcome struct {
 	why   Reason
 	reply replier
-	// hangUp: the client is gone, or broke off; there is nothing to answer.
+	// hangUp: the client is gone, or its upload broke off: broke tells how.
 	hangUp bool
+	broke  error
 	// gone: it hung up while it waited, and nothing can be said to it.
 	gone bool
 	// back is after how long the client is to come back, when that is known.
@@ -76,7 +77,7 @@ func (b *Balancer) deliver(rq *exchange, pass pass) *outcome {
 		b.log.Debug("request failed", zap.String("comet", d.comet.name), zap.Error(fail))
 		switch v {
 		case hangUp:
-			return &outcome{hangUp: true, gone: fail.stage == stageGone}
+			return &outcome{hangUp: true, gone: fail.stage == stageGone, broke: fail.err}
 		case later:
 			why := laterReason(fail.stage)
 			return &outcome{why: why, reply: tryLater(b.laterInterval(why))}

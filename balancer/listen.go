@@ -51,10 +51,7 @@ func (b *Balancer) ServeListeners(ctx context.Context, handler fasthttp.RequestH
 	if handler == nil {
 		handler = b.Handler
 	}
-	endLog, err := b.serveAccessLog()
-	if err != nil {
-		return fmt.Errorf("balancer: %w", err)
-	}
+	endLog := b.serveAccessLog()
 	defer endLog() // when all else has ended
 	b.server.Handler = b.guard(handler)
 	var entrances []*entrance

@@ -21,7 +21,7 @@ func (b *Balancer) servePage(ctx *fasthttp.RequestCtx, rq *exchange, body *clien
 	case length > 0 && length <= wholeBody:
 		whole, err := readAll(body, length, wholeBody)
 		if err != nil {
-			b.answer(ctx, rq, &outcome{hangUp: true})
+			b.refuseBody(ctx, body, err)
 			return
 		}
 		rq.out.body, rq.from.body = whole, length

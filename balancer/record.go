@@ -96,7 +96,7 @@ func (b *Balancer) finish(r *record, of described) {
 		r.ended = time.Now()
 	}
 	b.metrics.count(r)
-	if l := b.accessLog.Load(); l != nil {
+	if l := b.accessLog; l != nil {
 		l.note(r, of)
 	}
 }

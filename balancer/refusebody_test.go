@@ -24,6 +24,7 @@ func testRefusedBodies(t *testing.T, format AccessLogFormat) {
 	const (
 		head      = "POST /cometd HTTP/1.1\r\nHost: h\r\n"
 		chunks    = head + "Transfer-Encoding: chunked\r\n\r\n"
+		page      = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 		large     = "the messages are more than max-body allows\n"
 		malformed = "the body of the request is malformed\n"
 		absent    = "the body of the request did not come\n"
@@ -52,6 +53,9 @@ func testRefusedBodies(t *testing.T, format AccessLogFormat) {
 		{name: "slow size of a chunk", sent: chunks + "4", status: 408, text: absent, kind: "message"},
 		{name: "ended", sent: chunks + "4\r\n[{", status: 400, text: absent, in: 2, kind: "message", hangUp: true},
 		{name: "ended size of a chunk", sent: chunks + "4", status: 400, text: absent, kind: "message", hangUp: true},
+		{name: "slow upload", sent: page + "4\r\n[{", status: 408, text: absent, in: 2, kind: "page"},
+		{name: "ended upload", sent: page + "4\r\n[{", status: 400, text: absent, in: 2, kind: "page", hangUp: true},
+		{name: "malformed upload", sent: page + "4\r\n[{}]\r\nx\r\n\r\n", status: 400, text: malformed, in: 4, kind: "page"},
 		{name: "a page", sent: "TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", status: 405, text: "this method is not served\n", kind: "page"},
 	}
 	outs := make([]int, len(cases))
