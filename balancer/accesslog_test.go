@@ -35,7 +35,7 @@ func TestAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 })
+	b.until("the tunnel has ended", func() bool { return b.tunnels.Len() == 0 })
 	b.stop()
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/halleycomet/halley/internal/park"
 	"github.com/halleycomet/halley/internal/tlsfiles"
+	"github.com/halleycomet/halley/internal/tunnel"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -23,7 +25,7 @@ type Balancer struct {
 	fleet     *fleet
 	metrics   *metrics
 	server    *fasthttp.Server
-	tunnels   *tunnelSet // all of them
+	tunnels   *tunnel.Set // all of them
 	clients   *clients
 	entries   *entryMetrics
 	drains    *drains // comets that begin to drain
@@ -54,7 +56,7 @@ func New(cfg Config, members Members) (*Balancer, error) {
 	}
 	b := &Balancer{
 		live: live, log: live.conf().Log, metrics: newMetrics(), access: newAccessMetrics(), entries: newEntryMetrics(),
-		admission: newAdmission(time.Now), door: newDoor(), tunnels: newTunnelSet(), clients: newClients(), drains: newDrains(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
+		admission: newAdmission(time.Now), door: newDoor(), tunnels: tunnel.NewSet(), clients: newClients(), drains: newDrains(), watch: park.New(), loops: park.NewLoops(0), stopping: make(chan struct{}),
 	}
 	if b.fleet, err = newFleet(live, members, b.metrics, b.cometDown); err != nil {
 		return nil, fmt.Errorf("balancer: %w", err)
@@ -96,7 +98,7 @@ func (b *Balancer) newServer() *fasthttp.Server {
 		// The bodies of other paths are passed on as they come; this is how much of
 		// one fasthttp reads in advance.
 		StreamRequestBody:            true,
-		MaxRequestBodySize:           chunkSize,
+		MaxRequestBodySize:           chunk.Size,
 		DisablePreParseMultipartForm: true,
 		// Closing a tunnel must close its connection at once.
 		KeepHijackedConns: true,
@@ -115,7 +117,7 @@ func (b *Balancer) cometDown(c *comet) {
 	c.limits.flush()
 	c.up.interrupt()
 	b.lanes.interrupt(c.up, c.is(Gone))
-	c.tunnels.closeAll(endCometDown)
+	c.tunnels.CloseAll(tunnel.CometDown)
 	if c.is(Gone) {
 		c.up.close()
 	}
@@ -177,7 +179,7 @@ func (b *Balancer) stop(within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	var closing sync.WaitGroup
-	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), within)) })
+	closing.Go(func() { b.tunnels.CloseOver(ctx, tunnel.Stopping, stopWindow(b.tunnels.Len(), within)) })
 	silent := time.AfterFunc(silentTime, func() {
 		b.greeted.close(silentClient)
 		b.clients.close(silentClient)
@@ -188,7 +190,7 @@ func (b *Balancer) stop(within time.Duration) {
 		b.log.Warn("some requests did not end in time", zap.Int("connections", b.clients.len()+b.lanes.len()))
 	}
 	closing.Wait()
-	b.tunnels.closeAll(endStopping) // those that were on their way
+	b.tunnels.CloseAll(tunnel.Stopping) // those that were on their way
 	b.waitForClients(ctx)
 	b.greeted.closeAll()
 	b.clients.close(anyClient)
@@ -208,14 +210,14 @@ const stopPause = 10 * time.Millisecond
 // stopWindow is the time over which n tunnels are closed when the balancer stops. The
 // last ones have the rest of the stop time to end in order.
 func stopWindow(n int, stopTime time.Duration) time.Duration {
-	return min(time.Duration(n)*stopPause, max(stopTime-linger, stopTime/2))
+	return min(time.Duration(n)*stopPause, max(stopTime-tunnel.Linger, stopTime/2))
 }
 
 // waitForClients waits until no connection of a client is left, or ctx ends.
 func (b *Balancer) waitForClients(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for b.clients.len() > 0 || b.lanes.len() > 0 || b.tunnels.len() > 0 {
+	for b.clients.len() > 0 || b.lanes.len() > 0 || b.tunnels.Len() > 0 {
 		select {
 		case <-ctx.Done():
 			return

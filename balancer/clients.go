@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleycomet/halley/internal/tunnel"
 	"github.com/valyala/fasthttp"
 )
 
@@ -164,7 +165,7 @@ func (c *clientConn) Close() error {
 		return c.goHome()
 	}
 	if c.unread.Swap(false) && c.TCPConn.CloseWrite() == nil {
-		c.TCPConn.SetReadDeadline(time.Now().Add(linger))
+		c.TCPConn.SetReadDeadline(time.Now().Add(tunnel.Linger))
 		_, _ = io.Copy(io.Discard, c.TCPConn) // the time is the bound
 	}
 	c.clients.remove(c)

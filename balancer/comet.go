@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/sticky"
+	"github.com/halleycomet/halley/internal/tunnel"
 )
 
 // comet is one backend: one incarnation of a comet that gossips, or one entry of
@@ -23,11 +24,11 @@ type comet struct {
 	nameTag sticky.Tag // of name; in cookies
 	tag     sticky.Tag // of the incarnation; in clientIds. Empty when it does not gossip
 	gossips bool
-	urlTag  sticky.Tag // of its normalised URL, under which it may be or have been listed
-	hash    uint64     // of name; for rendezvous hashing
-	started time.Time  // by its own clock; zero when it does not gossip
-	up      *upstream  // its connections
-	tunnels *tunnelSet // the tunnels to it
+	urlTag  sticky.Tag  // of its normalised URL, under which it may be or have been listed
+	hash    uint64      // of name; for rendezvous hashing
+	started time.Time   // by its own clock; zero when it does not gossip
+	up      *upstream   // its connections
+	tunnels *tunnel.Set // the tunnels to it
 	load    *load
 	limits  *gate        // what it is used for, and how far it may be
 	counts  *cometCounts // what was counted under its name

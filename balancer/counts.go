@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/halleycomet/halley/internal/tunnel"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
@@ -149,7 +150,7 @@ func (m *metrics) count(r *record) {
 	if r.kind == recordTunnel {
 		c := r.comet.living()
 		c.counts.times[recordTunnel].Observe(r.ended.Sub(r.began).Seconds())
-		if r.end == endDraining {
+		if r.end == tunnel.Draining {
 			c.counts.moved[movedByTunnel].Inc()
 			if dr := c.drain.Load(); dr != nil {
 				dr.tunnels.Add(1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/halleycomet/halley/cluster"
 	"github.com/halleycomet/halley/internal/sticky"
+	"github.com/halleycomet/halley/internal/tunnel"
 	"go.uber.org/zap"
 )
 
@@ -210,7 +211,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 	if old != nil {
 		f.inherit(c, old)
 	} else {
-		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), newTunnelSet(), &load{}
+		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), tunnel.NewSet(), &load{}
 		c.up.certName = u.certName()
 		c.limits = newGate(func() *Limits { return &f.conf().Limits })
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleycomet/halley/internal/tunnel"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 )
@@ -111,7 +112,7 @@ func (dr *drain) window(n int, now time.Time) time.Duration {
 
 // left counts the polls and tunnels that the comet has through this balancer.
 func (dr *drain) left() (polls, tunnels int64) {
-	return dr.comet.load.held.Load(), int64(dr.comet.tunnels.len())
+	return dr.comet.load.held.Load(), int64(dr.comet.tunnels.Len())
 }
 
 // quiet tells whether nobody is left who shows himself.
@@ -258,8 +259,8 @@ func (b *Balancer) closeTunnels(ctx context.Context, dr *drain) {
 	tick := time.NewTicker(drainLook)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if n := dr.comet.tunnels.len(); n > 0 && b.fleet.snapshot().takers() > 0 {
-			dr.comet.tunnels.closeOver(ctx, endDraining, dr.window(n, time.Now()))
+		if n := dr.comet.tunnels.Len(); n > 0 && b.fleet.snapshot().takers() > 0 {
+			dr.comet.tunnels.CloseOver(ctx, tunnel.Draining, dr.window(n, time.Now()))
 		}
 		select {
 		case <-ctx.Done():

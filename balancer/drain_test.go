@@ -244,8 +244,8 @@ func TestDrainClosesTunnels(t *testing.T) {
 	})
 	// The next one goes elsewhere.
 	other := b.dial("/cometd", cookie)
-	if err := echoes(other, "hello"); err != nil || b.comet(left).tunnels.len() != 0 {
-		t.Errorf("%v, %d", err, b.comet(left).tunnels.len())
+	if err := echoes(other, "hello"); err != nil || b.comet(left).tunnels.Len() != 0 {
+		t.Errorf("%v, %d", err, b.comet(left).tunnels.Len())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/tunnel"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 )
@@ -39,7 +40,7 @@ func TestDrainTimes(t *testing.T) {
 		c.load = &load{}
 	}
 	if c.tunnels == nil {
-		c.tunnels = newTunnelSet()
+		c.tunnels = tunnel.NewSet()
 	}
 	began := time.Unix(1000, 0)
 	dr := &drain{comet: c, began: began, deadline: began.Add(time.Minute), limit: rate.NewLimiter(1, 1)}
@@ -70,7 +71,7 @@ func TestDrainTimes(t *testing.T) {
 		}
 	}
 	c.load.held.Store(0)
-	fill(c.tunnels, 1)
+	c.tunnels.Add(new(tunnel.Tunnel))
 	if dr.quiet(began.Add(time.Hour)) {
 		t.Error("quiet with a WebSocket")
 	}

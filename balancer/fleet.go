@@ -335,7 +335,7 @@ func (f *fleet) status() []CometStatus {
 			Name: c.name, URL: c.url, Tag: string(c.tag), State: c.State().String(),
 			Since: c.since, Reason: string(c.why), CheckError: c.health.failure, Load: c.load.sessions(), Gossips: c.gossips,
 			Drains: reasonsOf(c.drains), Weight: int(c.share.Load()), Backup: c.tier.Load() > 0,
-			Held: c.load.held.Load(), Tunnels: c.tunnels.len(), Connections: c.up.conns(), Queue: c.limits.waiters.Load(),
+			Held: c.load.held.Load(), Tunnels: c.tunnels.Len(), Connections: c.up.conns(), Queue: c.limits.waiters.Load(),
 			Unknown: c.counts.unknownSessions(), Drain: c.drain.Load().status(),
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/halleycomet/halley/internal/tunnel"
 )
 
 // ErrHandedOver, as the cause of the end of the context of Serve
@@ -26,7 +28,7 @@ func (b *Balancer) retire(entrances []*entrance) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	var closing sync.WaitGroup
-	closing.Go(func() { b.tunnels.closeOver(ctx, endStopping, stopWindow(b.tunnels.len(), within)) })
+	closing.Go(func() { b.tunnels.CloseOver(ctx, tunnel.Stopping, stopWindow(b.tunnels.Len(), within)) })
 	defer closing.Wait()
 	b.yield(ctx, entrances)
 }
@@ -50,7 +52,7 @@ func (b *Balancer) yield(ctx context.Context, entrances []*entrance) {
 			return
 		case <-tick.C:
 		}
-		if b.clients.len()+b.lanes.len()+b.tunnels.len()+b.greeted.len() == 0 {
+		if b.clients.len()+b.lanes.len()+b.tunnels.Len()+b.greeted.len() == 0 {
 			return
 		}
 	}

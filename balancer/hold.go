@@ -6,6 +6,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/tunnel"
+	"github.com/halleycomet/halley/internal/wsframe"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 )
@@ -97,11 +99,11 @@ func (b *Balancer) answerSocket(ctx *fasthttp.RequestCtx, rq *exchange, o *outco
 			}
 		}
 		// Who does not take it is not there.
-		bye := websocket.FormatCloseMessage(int(closeTryLater), "no comet is available")
+		bye := websocket.FormatCloseMessage(int(wsframe.TryLater), "no comet is available")
 		_ = conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
 		// The client's own close frame ends it; until then what it still sends must
 		// not turn our close into a reset that swallows the frames before it.
-		conn.SetReadDeadline(time.Now().Add(linger))
+		conn.SetReadDeadline(time.Now().Add(tunnel.Linger))
 		for {
 			if _, _, err := conn.NextReader(); err != nil {
 				return

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/halleycomet/halley/internal/park"
 	"github.com/valyala/fasthttp"
 )
@@ -343,9 +344,9 @@ func (w *laneWire) leave(ahead []byte) *wire {
 		return nil
 	}
 	conn.SetReadDeadline(time.Now().Add(w.pool.up.limits().UpstreamTimeout)) // for the rest
-	src := newSource(conn)
+	src := chunk.NewSource(conn)
 	return &wire{
-		up: w.pool.up, conn: conn, src: src, sock: src.raw, reused: w.reused, held: c.kind == recordPoll,
+		up: w.pool.up, conn: conn, src: src, sock: src.Raw(), reused: w.reused, held: c.kind == recordPoll,
 		sent: w.sent, before: w.before, acked0: w.acked0, ackKnown: w.ackKnown, cut: w.cut, ahead: clone(ahead),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/pires/go-proxyproto"
 )
 
@@ -147,9 +148,9 @@ func (b *Balancer) introduce(c *clientConn, mode ProxyProtocol) error {
 	}
 	c.TCPConn.SetReadDeadline(time.Now().Add(conf.Limits.ReadTimeout))
 	defer c.TCPConn.SetReadDeadline(time.Time{})
-	buf := chunks.Get().(*chunk)
-	defer buf.free()
-	n, span, err := peekProxy(c.TCPConn, buf.buf[:proxyFixed+maxProxyHeader])
+	buf := chunk.Get()
+	defer buf.Free()
+	n, span, err := peekProxy(c.TCPConn, buf.Buf[:proxyFixed+maxProxyHeader])
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return result(proxyTimeout, err)
@@ -162,7 +163,7 @@ func (b *Balancer) introduce(c *clientConn, mode ProxyProtocol) error {
 	case span == spanNone:
 		return result(proxyNone, nil)
 	}
-	header := buf.buf[:n]
+	header := buf.Buf[:n]
 	if _, err := io.ReadFull(c.TCPConn, header); err != nil {
 		return result(proxyClosed, err)
 	}

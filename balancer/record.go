@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/halleycomet/halley/internal/tunnel"
 	"github.com/valyala/fasthttp"
 )
 
@@ -29,8 +30,8 @@ type record struct {
 	lost bool
 	// cut: the answer broke off within its body.
 	cut bool
-	// end is why the balancer ended a tunnel; endNone when it did not.
-	end tunnelEnd
+	// end is why the balancer ended a tunnel; tunnel.None when it did not.
+	end tunnel.End
 }
 
 // recordKind is what kind of request it was, as far as its time is concerned.

@@ -8,7 +8,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/tunnel"
 	"github.com/valyala/fasthttp"
 )
 
@@ -184,7 +186,7 @@ func (w *wire) send(out *outgoing) *failure {
 	bufs := net.Buffers{out.head}
 	switch {
 	case len(out.body) == 0:
-	case w.ferry != nil && len(out.body) < chunkSize:
+	case w.ferry != nil && len(out.body) < chunk.Size:
 		bufs[0] = append(out.head[:len(out.head):len(out.head)], out.body...) // one record, not two
 	default:
 		bufs = append(bufs, out.body)
@@ -227,19 +229,19 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 		if streams {
 			w.upload = startUpload(w, out)
 		}
-		w.first, err = w.src.next()
+		w.first, err = w.src.Next()
 		if errors.Is(err, os.ErrDeadlineExceeded) && out.vigil.idle() && wait > moment {
 			w.up.waitUntil(w, out, time.Now().Add(wait-moment))
 			out.vigil.begin()
-			w.first, err = w.src.next()
+			w.first, err = w.src.Next()
 		}
 		w.taken = 0
 	}
 	woken, why := w.up.endWait(w)
 	if woken && why == stageTurn && errors.Is(err, os.ErrDeadlineExceeded) {
 		w.conn.SetReadDeadline(time.Now().Add(w.up.limits().UpstreamTimeout))
-		if w.src.raw != nil && !quiet(w.src.raw) { // it answers at this very moment
-			w.first, err = w.src.next()
+		if w.src.Raw() != nil && !quiet(w.src.Raw()) { // it answers at this very moment
+			w.first, err = w.src.Next()
 		}
 	}
 	if woken && why == stageReleased && errors.Is(err, os.ErrDeadlineExceeded) && w.upload == nil {
@@ -278,19 +280,19 @@ func (w *wire) await(out *outgoing, may func() *failure) *failure {
 
 // lastWord tells the comet that nobody waits for its answer any more, and takes one that
 // was on its way already: what is in it would be lost. See laneWire.release.
-func (w *wire) lastWord() (*chunk, error) {
-	closeWrite(w.conn)
+func (w *wire) lastWord() (*chunk.Chunk, error) {
+	tunnel.CloseWrite(w.conn)
 	w.cut = true // it serves nobody else
 	w.conn.SetReadDeadline(time.Now().Add(w.up.releaseTime()))
-	first, err := w.src.next()
+	first, err := w.src.Next()
 	if err != nil {
 		return nil, err
 	}
-	a, verdict := readAnswer(first.bytes())
+	a, verdict := readAnswer(first.Bytes())
 	if verdict == answerPartial || a.status == fasthttp.StatusOK && a.body != 0 {
 		return first, nil
 	}
-	first.free()
+	first.Free()
 	return nil, errWoken // how a server ends what nobody waits for
 }
 

@@ -37,16 +37,10 @@ func (c *secureConn) CloseWrite() error {
 	return errors.Join(c.Conn.CloseWrite(), c.carrier.CloseWrite())
 }
 
-// abort ends the connection at once, without a word that the client might not take.
-func (c *secureConn) abort() {
+// Abort ends the connection at once, without a word that the client might not take.
+func (c *secureConn) Abort() {
 	_ = c.carrier.SetLinger(0) // what cannot be set leaves it to the kernel
 	c.carrier.Close()
-}
-
-// isTLS tells whether what is written to a connection goes out in records of TLS.
-func isTLS(conn net.Conn) bool {
-	_, is := conn.(interface{ ConnectionState() tls.ConnectionState })
-	return is
 }
 
 // clientOf is what the balancer knows of a client's connection; nil of one that is

@@ -1,75 +1,123 @@
 package balancer
 
 import (
-	"sync/atomic"
+	"net"
 	"time"
+
+	"github.com/halleycomet/halley/internal/tunnel"
+	"github.com/valyala/fasthttp"
 )
 
-// linger is how long one side of a tunnel has to end after the other did. An end
-// that is not awaited turns into a reset when something was still under way, and a
-// reset swallows what was sent before it.
-const linger = time.Second
+// startBy is how long after an upgrade its tunnel must have begun: a connection that
+// breaks just then is never handed over.
+const startBy = 10 * time.Second
 
-// answerTime is how long a comet that is told the end has to answer it, and a client to
-// finish the frame before which it cannot be told.
-const answerTime = time.Second
-
-// tunnel passes the bytes of one WebSocket on, untouched, in both directions. How it
-// does it is another's affair: a loop's, which serves many of them (see looped), or
-// that of two goroutines of its own (see pair).
-type tunnel struct {
-	// Fixed before it is known to others.
-	limit   time.Duration   // for how long either side may take nothing
-	ended   func(tunnelEnd) // called once, when both directions have ended
-	release func()          // gives up the connection to the comet; called before ended
-
-	// Owned by who carries each direction: the bytes that the client sent, and was sent.
-	in, out int64
-
-	// Safe for any goroutine.
-	why  atomic.Uint32 // the tunnelEnd for which shut was called; endNone while it was not
-	wish atomic.Uint32 // the tunnelEnd for which ask was called
-	by   atomic.Pointer[carrier]
+// openTunnel takes the client's connection over. The tunnel is known from now on: a
+// comet that goes down in this moment takes it along.
+func (b *Balancer) openTunnel(ctx *fasthttp.RequestCtx, rq *exchange, w *wire, d decision, answer, frames []byte, end func()) {
+	w.conn.SetDeadline(time.Time{})
+	t := tunnel.Open(b.sides(ctx.Conn(), w), b.conf().Limits.WriteTimeout, b.tunnelEnded(rq, d, clientOf(ctx.Conn()), end))
+	set := d.comet.tunnels
+	b.tunnels.Add(t.Tunnel)
+	set.Add(t.Tunnel)
+	b.metrics.tunnels.Inc()
+	if !d.comet.living().lives() {
+		t.Shut(tunnel.CometDown)
+	}
+	abandon := time.AfterFunc(startBy, t.Abandon)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(conn net.Conn) {
+		if abandon.Stop() {
+			t.Start(b.loops, tunnel.Begun{Answer: answer, Frames: frames, Early: buffered(conn)})
+		}
+	})
 }
 
-// carrier is who passes the bytes of a tunnel on.
-type carrier interface {
-	// attend has it look at why and wish. It is called from any goroutine and does not
-	// wait.
-	attend()
+// sides are the two connections of a tunnel that begins on w.
+func (b *Balancer) sides(client net.Conn, w *wire) tunnel.Sides {
+	s := tunnel.Sides{Client: client, Comet: w.conn, Source: w.src, Release: w.close}
+	if w.upload == nil {
+		s.ClientSocket, s.CometSocket = plainTCP(client), plainTCP(w.conn)
+	}
+	s.Taken = func() func() {
+		if c, ok := client.(*clientConn); ok {
+			b.clients.remove(c)
+		}
+		return w.up.leave
+	}
+	return s
 }
 
-// carriedBy says who passes the bytes on, from now on. Whoever it is looks at why and
-// wish after that.
-func (t *tunnel) carriedBy(c carrier) { t.by.Store(&c) }
-
-// shut ends the tunnel, with a close frame if one may stand where the stream is.
-func (t *tunnel) shut(why tunnelEnd) {
-	if t.why.CompareAndSwap(uint32(endNone), uint32(why)) {
-		(*t.by.Load()).attend()
+// tunnelEnded is what is done at the end of a tunnel that begins now. It holds nothing of
+// the request but what is told of it.
+func (b *Balancer) tunnelEnded(rq *exchange, d decision, client *clientConn, end func()) func(*tunnel.Tunnel, tunnel.End) {
+	c, reason, began, waited := d.comet, d.reason, rq.rec.began, rq.rec.waited
+	var ticket *ticket
+	if client != nil {
+		ticket = client.ticket.hold()
+	}
+	of := b.outlast(rq)
+	return func(t *tunnel.Tunnel, why tunnel.End) {
+		in, out := t.Passed()
+		b.finish(&record{
+			began: began, comet: c, reason: reason, kind: recordTunnel, status: fasthttp.StatusSwitchingProtocols,
+			waited: waited, in: in, out: out, end: why,
+		}, of)
+		if why != tunnel.None {
+			b.metrics.closed.WithLabelValues(why.String()).Inc()
+		}
+		b.metrics.tunnels.Dec()
+		end()
+		ticket.leave()
+		// Who stops the balancer waits for the sets to be empty: all is counted then.
+		c.tunnels.Remove(t)
+		b.tunnels.Remove(t)
 	}
 }
 
-// isShut tells whether shut was called, and why.
-func (t *tunnel) isShut() tunnelEnd { return tunnelEnd(t.why.Load()) }
-
-// ask ends the tunnel in order, so that nothing is lost that the comet has sent: between
-// two frames of the client's the comet gets a close frame, as if it were the client's,
-// and nothing more. What it sends is passed on until its own close frame comes, which
-// the client gets with the code of why. Without an answer of the comet in answerTime the
-// tunnel ends between two frames of its own, as soon as there is nothing more to be
-// passed on.
-func (t *tunnel) ask(why tunnelEnd) {
-	if t.wish.CompareAndSwap(uint32(endNone), uint32(why)) && t.isShut() == endNone {
-		(*t.by.Load()).attend()
-	}
+// leave is called when a connection ends that is no longer a wire's.
+func (u *upstream) leave() {
+	u.mu.Lock()
+	u.open--
+	u.mu.Unlock()
 }
 
-// asked tells whether ask was called, and why.
-func (t *tunnel) asked() tunnelEnd { return tunnelEnd(t.wish.Load()) }
+// plainTCP is the socket of a connection on which bytes pass as they are, nil where
+// there is more to it.
+func plainTCP(conn net.Conn) *net.TCPConn {
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		return c
+	case *clientConn:
+		return c.TCPConn
+	}
+	return nil
+}
 
-// over is called by who carries it when both directions have ended.
-func (t *tunnel) over() {
-	t.release()
-	t.ended(t.isShut())
+// unwrap is the connection under a hijacked one. fasthttp hands out a wrapper with
+// the reader of the requests in it, a buffer that a tunnel would hold for its life.
+func unwrap(conn net.Conn) net.Conn {
+	if h, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+		return h.UnsafeConn()
+	}
+	return conn
+}
+
+// buffered takes what the wrapper of a hijacked connection has read beyond the
+// request. With the deadline passed nothing new is read.
+func buffered(conn net.Conn) []byte {
+	raw := unwrap(conn)
+	if raw == conn || raw.SetReadDeadline(past) != nil {
+		return nil
+	}
+	defer raw.SetReadDeadline(time.Time{})
+	var all []byte
+	buf := make([]byte, 512)
+	for {
+		n, err := conn.Read(buf)
+		all = append(all, buf[:n]...)
+		if err != nil {
+			return all
+		}
+	}
 }

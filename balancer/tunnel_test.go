@@ -17,6 +17,9 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"github.com/halleycomet/halley/internal/sticky"
+	"github.com/halleycomet/halley/internal/tunnel"
+	"github.com/halleycomet/halley/internal/wsframe"
+	"github.com/halleycomet/halley/internal/wsframe/wsframetest"
 )
 
 var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }, EnableCompression: true, Subprotocols: []string{"chat"}}
@@ -107,12 +110,12 @@ func testTunnel(t *testing.T, way carriage) {
 		if got := b.carried(); got != way {
 			t.Errorf("carried by %s", got)
 		}
-		if b.tunnels.len() != 1 || b.comet(a).tunnels.len() != 1 || count(t, b.metrics.tunnels) != 1 {
+		if b.tunnels.Len() != 1 || b.comet(a).tunnels.Len() != 1 || count(t, b.metrics.tunnels) != 1 {
 			t.Error("the tunnel is not known")
 		}
 		conn.Close()
 		b.until("the tunnel has ended", func() bool {
-			return b.tunnels.len() == 0 && b.comet(a).tunnels.len() == 0 && b.clients.len() == 0 && count(t, b.metrics.tunnels) == 0
+			return b.tunnels.Len() == 0 && b.comet(a).tunnels.Len() == 0 && b.clients.len() == 0 && count(t, b.metrics.tunnels) == 0
 		})
 		b.until("its connection too", func() bool { return b.comet(a).up.conns() == 0 && b.comet(a).load.busy.Load() == 0 })
 	}
@@ -193,39 +196,39 @@ func testTunnelIsRaw(t *testing.T, way carriage) {
 	if n, err := comet.Read(buf); !errors.Is(err, io.EOF) {
 		t.Errorf("%d %v", n, err)
 	}
-	last := frame(8, true, nil, false)
+	last := wsframetest.Frame(8, true, nil, false)
 	comet.Write(last)
 	comet.Close()
 	if rest, err := io.ReadAll(br); err != nil || !bytes.Equal(rest, last) {
 		t.Errorf("% x %v", rest, err)
 	}
-	b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 })
+	b.until("the tunnel has ended", func() bool { return b.tunnels.Len() == 0 })
 }
 
 // How a client sees the end of its comet: a close frame where one may stand.
 func TestTunnelEnds(t *testing.T) { eachWay(t, testTunnelEnds) }
 
 func testTunnelEnds(t *testing.T, way carriage) {
-	whole := frame(1, true, []byte("whole"), false)
-	half := frame(1, true, bytes.Repeat([]byte("x"), 60_000), false)[:30_000]
-	fragment := frame(1, false, []byte("begun"), false)
-	bye := frame(8, true, []byte{3, 233}, false)
-	end := func(code closeCode) []byte { return closeFrame(code) }
+	whole := wsframetest.Frame(1, true, []byte("whole"), false)
+	half := wsframetest.Frame(1, true, bytes.Repeat([]byte("x"), 60_000), false)[:30_000]
+	fragment := wsframetest.Frame(1, false, []byte("begun"), false)
+	bye := wsframetest.Frame(8, true, []byte{3, 233}, false)
+	end := func(code wsframe.Code) []byte { return wsframe.Close(code) }
 	for _, tc := range []struct {
 		name string
 		sent []byte
 		ends func(b *running, a *fakeComet, comet net.Conn)
 		want []byte
 	}{
-		{"killed between frames", whole, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, end(closeRestart)},
-		{"reset between frames", whole, func(_ *running, _ *fakeComet, c net.Conn) { reset(c) }, end(closeRestart)},
-		{"before any frame", nil, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, end(closeRestart)},
-		{"between fragments", fragment, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, end(closeRestart)},
+		{"killed between frames", whole, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, end(wsframe.Restart)},
+		{"reset between frames", whole, func(_ *running, _ *fakeComet, c net.Conn) { reset(c) }, end(wsframe.Restart)},
+		{"before any frame", nil, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, end(wsframe.Restart)},
+		{"between fragments", fragment, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, end(wsframe.Restart)},
 		{"in mid-frame", half, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, nil},
 		{"after its goodbye", bye, func(_ *running, _ *fakeComet, c net.Conn) { c.Close() }, nil},
-		{"down, silent", whole, func(b *running, a *fakeComet, _ net.Conn) { b.fleet.unreachable(b.comet(a), timeoutError{}) }, end(closeRestart)},
+		{"down, silent", whole, func(b *running, a *fakeComet, _ net.Conn) { b.fleet.unreachable(b.comet(a), timeoutError{}) }, end(wsframe.Restart)},
 		{"down, silent in mid-frame", half, func(b *running, a *fakeComet, _ net.Conn) { b.fleet.unreachable(b.comet(a), timeoutError{}) }, nil},
-		{"the balancer stops", whole, func(b *running, _ *fakeComet, _ net.Conn) { go b.stop() }, end(closeGoingAway)},
+		{"the balancer stops", whole, func(b *running, _ *fakeComet, _ net.Conn) { go b.stop() }, end(wsframe.GoingAway)},
 		{"the balancer stops in mid-frame", half, func(b *running, _ *fakeComet, _ net.Conn) { go b.stop() }, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -247,7 +250,7 @@ func testTunnelEnds(t *testing.T, way carriage) {
 				t.Errorf("end % x %v, want % x", rest, err, tc.want)
 			}
 			client.Close()
-			b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 && b.clients.len() == 0 })
+			b.until("the tunnel has ended", func() bool { return b.tunnels.Len() == 0 && b.clients.len() == 0 })
 			b.stop()
 		})
 	}
@@ -265,7 +268,7 @@ func testTunnelOfFrozenClient(t *testing.T, way carriage) {
 	comet := <-comets
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		full := frame(1, true, make([]byte, 60_000), false)
+		full := wsframetest.Frame(1, true, make([]byte, 60_000), false)
 		for {
 			if _, err := comet.Write(full); err != nil {
 				return
@@ -278,14 +281,14 @@ func testTunnelOfFrozenClient(t *testing.T, way carriage) {
 		return true
 	})
 	b.fleet.unreachable(b.comet(a), timeoutError{})
-	b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 && b.clients.len() == 0 })
+	b.until("the tunnel has ended", func() bool { return b.tunnels.Len() == 0 && b.clients.len() == 0 })
 	comet.Close()
 }
 
 // floods writes frames until the other side takes no more of them for good.
 func floods(wg *sync.WaitGroup, conn net.Conn) {
 	wg.Go(func() {
-		full := frame(1, true, make([]byte, 60_000), false)
+		full := wsframetest.Frame(1, true, make([]byte, 60_000), false)
 		for {
 			if _, err := conn.Write(full); err != nil {
 				return
@@ -298,7 +301,7 @@ func floods(wg *sync.WaitGroup, conn net.Conn) {
 func TestTunnelIsStuck(t *testing.T) { eachWay(t, testTunnelIsStuck) }
 
 func testTunnelIsStuck(t *testing.T, way carriage) {
-	for _, stuck := range []tunnelEnd{endClientStuck, endCometStuck} {
+	for _, stuck := range []tunnel.End{tunnel.ClientStuck, tunnel.CometStuck} {
 		t.Run(stuck.String(), func(t *testing.T) {
 			comets := make(chan net.Conn, 1)
 			a := newFakeComet(t, "a", rawSocket(comets))
@@ -310,21 +313,21 @@ func testTunnelIsStuck(t *testing.T, way carriage) {
 			defer comet.Close()
 			var wg sync.WaitGroup
 			defer wg.Wait()
-			if stuck == endClientStuck {
+			if stuck == tunnel.ClientStuck {
 				floods(&wg, comet)
 			} else {
 				floods(&wg, client)
-				if rest, err := io.ReadAll(br); err != nil || !bytes.Equal(rest, closeFrame(closeRestart)) {
+				if rest, err := io.ReadAll(br); err != nil || !bytes.Equal(rest, wsframe.Close(wsframe.Restart)) {
 					t.Errorf("the client is told % x %v", rest, err)
 				}
 			}
-			b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 && b.clients.len() == 0 })
+			b.until("the tunnel has ended", func() bool { return b.tunnels.Len() == 0 && b.clients.len() == 0 })
 			if got := count(t, b.metrics.closed.WithLabelValues(stuck.String())); got != 1 {
 				t.Errorf("counted %v times", got)
 			}
 			// What a stuck client has not taken is dropped, instead of being kept by the kernel.
 			client.SetReadDeadline(time.Now().Add(10 * time.Second))
-			if _, err := io.Copy(io.Discard, client); stuck == endClientStuck && !errors.Is(err, syscall.ECONNRESET) {
+			if _, err := io.Copy(io.Discard, client); stuck == tunnel.ClientStuck && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("the client is told %v", err)
 			}
 		})
@@ -356,19 +359,8 @@ func testTunnelOfSlowClient(t *testing.T, way carriage) {
 			t.Fatalf("cut after %v: %v", time.Since(began), err)
 		}
 	}
-	if b.tunnels.len() != 1 {
+	if b.tunnels.Len() != 1 {
 		t.Error("the tunnel has ended")
-	}
-}
-
-func TestTunnelEndNames(t *testing.T) {
-	seen := map[string]bool{}
-	for e := range tunnelEnd(tunnelEnds) {
-		if name := e.String(); seen[name] || strings.HasSuffix(name, ")") {
-			t.Errorf("tunnelEnd %d is called %q", e, name)
-		} else {
-			seen[name] = true
-		}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/testenv"
+	"github.com/halleycomet/halley/internal/tunnel"
+	"github.com/halleycomet/halley/internal/wsframe"
 )
 
 // framed is n frames of random lengths and contents.
@@ -111,14 +113,14 @@ func testTunnelsUnderFaults(t *testing.T, way carriage) {
 			sides.Go(func() {
 				said, _ = sendsTorn(of(0), comet, down[:cut])
 				if round == cometDone || round == cometCut {
-					closeWrite(comet)
+					tunnel.CloseWrite(comet)
 				}
 			})
 			sides.Go(func() {
 				asked, _ = sendsTorn(of(1), client, up[:upCut])
 				switch round {
 				case clientDone:
-					closeWrite(client)
+					tunnel.CloseWrite(client)
 				case clientCut:
 					reset(client)
 				}
@@ -126,7 +128,7 @@ func testTunnelsUnderFaults(t *testing.T, way carriage) {
 			sides.Go(func() {
 				got, _ = readsSlowly(of(2), br)
 				if round != clientDone {
-					closeWrite(client)
+					tunnel.CloseWrite(client)
 				}
 			})
 			sides.Go(func() {
@@ -146,10 +148,10 @@ func testTunnelsUnderFaults(t *testing.T, way carriage) {
 			})
 		}
 		if round == drained {
-			b.tunnels.closeAll(endDraining)
+			b.tunnels.CloseAll(tunnel.Draining)
 		}
 		wg.Wait()
-		b.until("no tunnel is left", func() bool { return b.tunnels.len() == 0 })
+		b.until("no tunnel is left", func() bool { return b.tunnels.Len() == 0 })
 		if n := b.comet(a).limits.conns.Load(); n != 0 {
 			t.Errorf("%d connections are in use", n)
 		}
@@ -161,11 +163,11 @@ func testTunnelsUnderFaults(t *testing.T, way carriage) {
 func checkTunnel(t *testing.T, round int, said, got []byte) {
 	n := same(said, got)
 	rest := got[n:]
-	var f frames
-	f.feed(got[:n])
+	var f wsframe.Follower
+	f.Feed(got[:n])
 	switch {
-	case len(rest) > 0 && (!bytes.Equal(rest, closeFrame(closeCode(binary.BigEndian.Uint16(append(rest, 0, 0, 0, 0)[2:])))) || !f.between()):
-		t.Errorf("%d: behind %d bytes of %d the client got %.20q, between frames: %v", round, n, len(said), rest, f.between())
+	case len(rest) > 0 && (!bytes.Equal(rest, wsframe.Close(wsframe.Code(binary.BigEndian.Uint16(append(rest, 0, 0, 0, 0)[2:])))) || !f.Between()):
+		t.Errorf("%d: behind %d bytes of %d the client got %.20q, between frames: %v", round, n, len(said), rest, f.Between())
 	case (round == cometDone || round == cometCut) && n < len(said):
 		t.Errorf("%d: the client got %d bytes of %d", round, n, len(said))
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+	"github.com/halleycomet/halley/internal/wsframe"
 )
 
 // dying is the connection of a comet that is killed after a number of bytes.
@@ -187,18 +188,18 @@ func testCometKilledAtAnyPlace(t *testing.T, way carriage) {
 			want := bytes.Clone(d.wrote.Bytes())
 			d.mu.Unlock()
 			if tc.bye {
-				want = append(want, closeFrame(closeRestart)...)
+				want = append(want, wsframe.Close(wsframe.Restart)...)
 			}
 			if !bytes.Equal(got, want) {
 				t.Errorf("the client got %d bytes, and was to get %d, the close frame included; the same up to %d", len(got), len(want), same(got, want))
 			}
 			line.mu.Unlock()
 			var end *websocket.CloseError
-			if told := errors.As(err, &end) && end.Code == int(closeRestart); told != tc.bye {
+			if told := errors.As(err, &end) && end.Code == int(wsframe.Restart); told != tc.bye {
 				t.Errorf("the client ends with %v", err)
 			}
 			c.Close()
-			b.until("the tunnel has ended", func() bool { return b.tunnels.len() == 0 })
+			b.until("the tunnel has ended", func() bool { return b.tunnels.Len() == 0 })
 		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/halleycomet/halley/internal/chunk"
 )
 
 // settle is how long an upload has to end once the answer has begun, before the two
@@ -77,11 +79,11 @@ func (u *upload) run() {
 
 // pass copies the body. It is cut when the comet took no more.
 func (u *upload) pass() (cut bool) {
-	c := chunks.Get().(*chunk)
-	defer c.free()
+	c := chunk.Get()
+	defer c.Free()
 	const frame = 10 // room for the size of a chunk in front, and its end behind
 	for left := u.out.length; left != 0; {
-		room := c.buf[frame : len(c.buf)-2]
+		room := c.Buf[frame : len(c.Buf)-2]
 		if left > 0 && int64(len(room)) > left {
 			room = room[:left]
 		}
@@ -216,13 +218,13 @@ func (w *wire) endUpload() bool {
 	return complete
 }
 
-// chunked frames the n bytes at c.buf[at:] as one chunk.
-func chunked(c *chunk, at, n int) []byte {
+// chunked frames the n bytes at c.Buf[at:] as one chunk.
+func chunked(c *chunk.Chunk, at, n int) []byte {
 	var size [8]byte
 	s := append(strconv.AppendUint(size[:0], uint64(n), 16), '\r', '\n')
 	start := at - len(s)
-	copy(c.buf[start:], s)
+	copy(c.Buf[start:], s)
 	end := at + n
-	c.buf[end], c.buf[end+1] = '\r', '\n'
-	return c.buf[start : end+2]
+	c.Buf[end], c.Buf[end+1] = '\r', '\n'
+	return c.Buf[start : end+2]
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/halleycomet/halley/internal/chunk"
 )
 
 // upstream holds the connections to one comet. Idle ones are used newest first, so
@@ -61,7 +63,7 @@ type wire struct {
 	up     *upstream
 	from   origin // for whom it is
 	conn   net.Conn
-	src    *source
+	src    *chunk.Source
 	reused bool
 	// sent counts the bytes handed to the kernel, before what it was when the present
 	// request began; acked0 is what had been acknowledged when the connection was new
@@ -73,13 +75,13 @@ type wire struct {
 	sock   syscall.RawConn
 	ferry  *ferry
 	mark   uint64
-	ended  bool    // the comet has closed it
-	cut    bool    // the request could not be written to its end
-	broke  error   // because the client broke off
-	upload *upload // passes the body of the present request on; nil when there is none, or it ended
-	held   bool    // it carries a poll that the comet may hold
-	ahead  []byte  // what the lane has read of an answer, and nobody else yet
-	first  *chunk  // the beginning of an answer, and how much of it was taken
+	ended  bool         // the comet has closed it
+	cut    bool         // the request could not be written to its end
+	broke  error        // because the client broke off
+	upload *upload      // passes the body of the present request on; nil when there is none, or it ended
+	held   bool         // it carries a poll that the comet may hold
+	ahead  []byte       // what the lane has read of an answer, and nobody else yet
+	first  *chunk.Chunk // the beginning of an answer, and how much of it was taken
 	taken  int
 
 	// Guarded by up.mu.
@@ -130,7 +132,7 @@ func (u *upstream) get(from origin, fresh bool, timeout time.Duration) (*wire, *
 		}
 	}
 	return &wire{
-		up: u, from: from, sent: o.sent, conn: o.conn, src: newSource(o.conn), sock: o.sock, ferry: o.ferry, acked0: o.acked, ackKnown: o.known,
+		up: u, from: from, sent: o.sent, conn: o.conn, src: chunk.NewSource(o.conn), sock: o.sock, ferry: o.ferry, acked0: o.acked, ackKnown: o.known,
 	}, nil
 }
 
@@ -156,7 +158,7 @@ func (u *upstream) takeIdle(from origin) *wire {
 
 // put gives back a connection whose answer was read to its end.
 func (u *upstream) put(w *wire) {
-	if w.cut || w.first != nil || len(w.ahead) > 0 || w.ended || w.src.over || w.conn.SetDeadline(time.Time{}) != nil {
+	if w.cut || w.first != nil || len(w.ahead) > 0 || w.ended || w.src.Over() || w.conn.SetDeadline(time.Time{}) != nil {
 		w.close() // half a request or bytes beyond the answer are on it, or it is already closed
 		return
 	}
@@ -218,7 +220,7 @@ func (w *wire) close() {
 	w.up.mu.Unlock()
 	w.conn.Close()
 	if w.first != nil {
-		w.first.free()
+		w.first.Free()
 		w.first = nil
 	}
 }
@@ -356,9 +358,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.ended = errors.Is(err, io.EOF)
 		return n, err
 	}
-	n := copy(p, w.first.bytes()[w.taken:])
-	if w.taken += n; w.taken == w.first.n {
-		w.first.free()
+	n := copy(p, w.first.Bytes()[w.taken:])
+	if w.taken += n; w.taken == len(w.first.Bytes()) {
+		w.first.Free()
 		w.first, w.taken = nil, 0
 	}
 	return n, nil
@@ -369,8 +371,8 @@ func (w *wire) rest() []byte {
 	if w.first == nil {
 		return nil
 	}
-	p := append([]byte(nil), w.first.bytes()[w.taken:]...)
-	w.first.free()
+	p := append([]byte(nil), w.first.Bytes()[w.taken:]...)
+	w.first.Free()
 	w.first, w.taken = nil, 0
 	return p
 }

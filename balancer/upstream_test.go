@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -288,40 +287,5 @@ func TestDialStages(t *testing.T) {
 	}
 	if u.conns() != 0 {
 		t.Errorf("%d connections counted", u.conns())
-	}
-}
-
-// A source holds no buffer while it waits.
-func TestSource(t *testing.T) {
-	p := newPool(t, nil)
-	w, other := p.take(true)
-	io.WriteString(other, "hello")
-	c, err := w.src.next()
-	if err != nil || string(c.bytes()) != "hello" {
-		t.Fatalf("%q %v", c.bytes(), err)
-	}
-	c.free()
-	w.conn.SetReadDeadline(past)
-	if _, err := w.src.next(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("deadline: %v", err)
-	}
-	w.conn.SetReadDeadline(time.Time{})
-	other.Close()
-	if _, err := w.src.next(); !errors.Is(err, io.EOF) {
-		t.Errorf("end: %v", err)
-	}
-	w.close()
-	if _, err := w.src.next(); err == nil {
-		t.Error("a closed connection was read")
-	}
-	// What is no socket is read in the usual way.
-	a, b := net.Pipe()
-	go func() { io.WriteString(b, "hello"); b.Close() }()
-	s := newSource(a)
-	if c, err := s.next(); err != nil || string(c.bytes()) != "hello" {
-		t.Errorf("pipe: %v", err)
-	}
-	if _, err := s.next(); !errors.Is(err, io.EOF) {
-		t.Errorf("end of pipe: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package balancer
+package tunnel
 
 import (
 	"bytes"
@@ -11,8 +11,33 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/wsframe/wsframetest"
 	"golang.org/x/sys/unix"
 )
+
+// startLoops has one loop run until the test ends.
+func startLoops(t *testing.T) *park.Loops {
+	t.Helper()
+	loops := park.NewLoops(1)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { loops.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	until(t, "the loop runs", func() bool { return loops.Next().Post(func() {}) })
+	return loops
+}
+
+// until waits until cond holds.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !cond(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
 
 // byHand is a tunnel in a loop of its own. That the time of a side has passed it is told
 // by the test, and when the test says so: nothing depends on how fast the machine is.
@@ -20,7 +45,7 @@ type byHand struct {
 	t             *testing.T
 	l             *looped
 	client, comet *net.TCPConn // their own ends
-	ended         chan tunnelEnd
+	ended         chan End
 
 	// Owned by the loop.
 	passed map[*park.Sock]int // how often the time of a side has passed, and nobody has waited for it
@@ -30,22 +55,24 @@ type byHand struct {
 // sockets are small.
 func tunnelByHand(t *testing.T, limit time.Duration) *byHand {
 	t.Helper()
-	loops := park.NewLoops(1)
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { loops.Run(ctx) })
-	t.Cleanup(func() { cancel(); wg.Wait() })
-	loop := loops.Next()
-	until(t, "the loop runs", func() bool { return loop.Post(func() {}) })
-	h := &byHand{t: t, ended: make(chan tunnelEnd, 1), passed: make(map[*park.Sock]int)}
-	h.l = &looped{loop: loop, tunnel: &tunnel{limit: limit, release: func() {}, ended: func(why tunnelEnd) { h.ended <- why }}}
+	return tunnelWithBuffers(t, limit, 32<<10)
+}
+
+// tunnelWithBuffers is one whose sockets have such buffers; 0 leaves them to the system.
+func tunnelWithBuffers(t *testing.T, limit time.Duration, size int) *byHand {
+	t.Helper()
+	loop := startLoops(t).Next()
+	h := &byHand{t: t, ended: make(chan End, 1), passed: make(map[*park.Sock]int)}
+	h.l = &looped{loop: loop, Tunnel: &Tunnel{limit: limit, release: func() {}, ended: func(_ *Tunnel, why End) { h.ended <- why }}}
 	h.l.carriedBy(h.l)
 	client, outer := tcpPair(t)
 	comet, inner := tcpPair(t)
 	h.client, h.comet = outer, inner
 	for _, c := range []*net.TCPConn{client, outer, comet, inner} {
-		c.SetReadBuffer(32 << 10)
-		c.SetWriteBuffer(32 << 10)
+		if size > 0 {
+			c.SetReadBuffer(size)
+			c.SetWriteBuffer(size)
+		}
 	}
 	h.do(func() {
 		if err := loop.Adopt(&h.l.comet, comet, h); err != nil {
@@ -101,7 +128,7 @@ func (h *byHand) expires(s *park.Sock) {
 }
 
 // muchMore is a frame of which the sockets take but a part.
-var muchMore = frame(2, true, make([]byte, 2<<20), false)
+var muchMore = wsframetest.Frame(2, true, make([]byte, 2<<20), false)
 
 // fills has the tunnel keep something for one side.
 func (h *byHand) fills(d *stream) {
@@ -127,7 +154,7 @@ func (h *byHand) hears(from *net.TCPConn, want ...[]byte) {
 	got := make([]byte, len(all))
 	from.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if n, err := io.ReadFull(from, got); err != nil || !bytes.Equal(got, all) {
-		h.t.Fatalf("%d of %d bytes, the same up to %d: %v", n, len(all), same(got[:n], all), err)
+		h.t.Fatalf("%d of %d bytes, the same: %v, %v", n, len(all), bytes.Equal(got[:n], all[:n]), err)
 	}
 }
 
@@ -141,7 +168,7 @@ func (h *byHand) hearsEnd(from *net.TCPConn) {
 }
 
 // ends waits until the tunnel has ended, and for that reason.
-func (h *byHand) ends(want tunnelEnd) {
+func (h *byHand) ends(want End) {
 	h.t.Helper()
 	select {
 	case why := <-h.ended:
@@ -168,4 +195,30 @@ func (h *byHand) arrives(s *park.Sock, n int) {
 			return
 		}
 	}
+}
+
+// One direction of a tunnel passes on so much, and then others have their turn.
+func TestTunnelTurnIsBounded(t *testing.T) {
+	h := tunnelWithBuffers(t, long, 0)
+	sent := wsframetest.Frame(2, true, make([]byte, 3*turn), false)
+	turns := make(chan int64, 1)
+	// While the loop is kept, more than a turn arrives from the comet.
+	kept, free := make(chan struct{}), make(chan struct{})
+	h.l.loop.Post(func() { close(kept); <-free })
+	<-kept
+	if _, err := h.comet.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	h.l.loop.Post(func() { // the first turn was when the loop was told that there is something
+		before := h.l.out
+		h.l.pump(&h.l.down)
+		turns <- h.l.out - before
+	})
+	close(free)
+	if n := <-turns; n > turn {
+		t.Errorf("%d bytes in one turn, more than %d", n, turn)
+	} else if n == 0 {
+		t.Error("nothing was left for a second turn")
+	}
+	h.hears(h.client, sent)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package balancer
+package chunk
 
 import (
 	"io"
@@ -13,10 +13,10 @@ const lazyReads = true
 // tryRead is called by the runtime's poller: at once, and then whenever the socket
 // has become readable. Only here is a buffer taken, and given back when there was
 // nothing; false lets the goroutine wait on.
-func (s *source) tryRead(fd uintptr) bool {
-	c := chunks.Get().(*chunk)
+func (s *Source) tryRead(fd uintptr) bool {
+	c := Get()
 	for {
-		n, err := syscall.Read(int(fd), c.buf[:])
+		n, err := syscall.Read(int(fd), c.Buf[:])
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -24,14 +24,14 @@ func (s *source) tryRead(fd uintptr) bool {
 			c.n, s.got = n, c
 			return true
 		case err == syscall.EAGAIN:
-			c.free()
+			c.Free()
 			return false
 		case err == nil:
 			s.err = io.EOF
 		default:
 			s.err = os.NewSyscallError("read", err)
 		}
-		c.free()
+		c.Free()
 		return true
 	}
 }

@@ -1,11 +1,13 @@
-package balancer
+package tunnel
 
 import (
 	"errors"
 	"sync"
 	"time"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/wsframe"
 )
 
 // looped carries a tunnel whose two connections are sockets of one loop: it has no
@@ -16,19 +18,19 @@ import (
 // But for attend all of it happens in the loop's goroutine.
 type looped struct {
 	// Fixed after construction.
-	*tunnel
+	*Tunnel
 	loop *park.Loop
 
 	// Owned by the loop.
 	client, comet park.Sock
-	down, up      stream // from comet to client, and back
-	frames, said  frames // what was read of down, and of up
-	deaf          bool   // the comet takes nothing more: what the client sends is dropped
-	leaving       bool   // it was asked to end, and has begun to
-	parted        bool   // the comet was told so: what the client sends is dropped
-	late          bool   // the comet did not answer in time
-	told          bool   // the client was told the end, or will be when what is kept has left
-	gentle        bool   // it was told one at which the comet is well
+	down, up      stream           // from comet to client, and back
+	frames, said  wsframe.Follower // what was read of down, and of up
+	deaf          bool             // the comet takes nothing more: what the client sends is dropped
+	leaving       bool             // it was asked to end, and has begun to
+	parted        bool             // the comet was told so: what the client sends is dropped
+	late          bool             // the comet did not answer in time
+	told          bool             // the client was told the end, or will be when what is kept has left
+	gentle        bool             // it was told one at which the comet is well
 	finished      bool
 }
 
@@ -47,7 +49,7 @@ type kept struct {
 	took time.Time // when something was taken last
 }
 
-var keeps = sync.Pool{New: func() any { return &kept{buf: make([]byte, 0, chunkSize)} }}
+var keeps = sync.Pool{New: func() any { return &kept{buf: make([]byte, 0, chunk.Size)} }}
 
 func keep(p []byte, now time.Time) *kept {
 	k := keeps.Get().(*kept)
@@ -56,21 +58,21 @@ func keep(p []byte, now time.Time) *kept {
 }
 
 func (d *stream) drop() {
-	if d.kept != nil && cap(d.kept.buf) == chunkSize {
+	if d.kept != nil && cap(d.kept.buf) == chunk.Size {
 		keeps.Put(d.kept)
 	}
 	d.kept = nil
 }
 
-// tunnelTurn is how much one direction of a tunnel passes on before others have their turn.
-const tunnelTurn = 4 * chunkSize
+// turn is how much one direction of a tunnel passes on before others have their turn.
+const turn = 4 * chunk.Size
 
 // start passes on what came before the loop had the tunnel. Whatever else happens is
 // an event, or somebody's wish.
-func (t *looped) start(answer, frames, early []byte) {
-	t.frames.feed(frames)
-	t.said.feed(early)
-	if t.write(&t.down, answer) && t.write(&t.down, frames) && t.write(&t.up, early) {
+func (t *looped) start(begun Begun) {
+	t.frames.Feed(begun.Frames)
+	t.said.Feed(begun.Early)
+	if t.write(&t.down, begun.Answer) && t.write(&t.down, begun.Frames) && t.write(&t.up, begun.Early) {
 		t.heed()
 	}
 }
@@ -115,12 +117,12 @@ func (t *looped) ends(d *stream) (from, to *park.Sock) {
 // pump passes on what there is to read. It tells whether the tunnel goes on.
 func (t *looped) pump(d *stream) bool {
 	from, _ := t.ends(d)
-	for left := tunnelTurn; d.more && d.kept == nil && !d.over && from.Open(); {
+	for left := turn; d.more && d.kept == nil && !d.over && from.Open(); {
 		if left <= 0 {
 			t.loop.Post(func() { t.pump(d) })
 			return true
 		}
-		buf := t.loop.Scratch()[:chunkSize]
+		buf := t.loop.Scratch()[:chunk.Size]
 		n, err := from.Read(buf)
 		if n < len(buf) && !d.hung {
 			d.more = false // what comes later is told anew
@@ -149,7 +151,7 @@ func (t *looped) pass(d *stream, p []byte) bool {
 	case t.told:
 		return true
 	case t.parted:
-		n, found := t.frames.beforeClose(p)
+		n, found := t.frames.BeforeClose(p)
 		switch {
 		case !t.write(d, p[:n]):
 			return false
@@ -158,19 +160,19 @@ func (t *looped) pass(d *stream, p []byte) bool {
 		}
 		return !t.late || t.heed()
 	}
-	t.frames.feed(p)
-	return t.write(d, p) && (t.asked() == endNone || t.heed())
+	t.frames.Feed(p)
+	return t.write(d, p) && (t.Asked() == None || t.heed())
 }
 
 // passUp passes on what the client says; if the tunnel is about to end, to the end of
 // the frame. When it ends already, the client's time does not begin anew with all that
 // it says.
 func (t *looped) passUp(p []byte) bool {
-	if t.asked() == endNone || t.isShut() != endNone || t.told {
-		t.said.feed(p)
+	if t.Asked() == None || t.isShut() != None || t.told {
+		t.said.Feed(p)
 		return t.write(&t.up, p)
 	}
-	n := t.said.next(p)
+	n := t.said.Next(p)
 	if !t.write(&t.up, p[:n]) || !t.heed() {
 		return false
 	}

@@ -1,7 +1,8 @@
-package balancer
+package tunnel
 
 import (
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/wsframe"
 )
 
 // How the tunnel of a loop ends. Each function tells whether it goes on.
@@ -12,11 +13,11 @@ func (t *looped) heed() bool {
 	if t.finished || t.told {
 		return !t.finished
 	}
-	if t.asked() != endNone && t.isShut() == endNone {
+	if t.Asked() != None && t.isShut() == None {
 		t.leave()
 	}
 	switch {
-	case t.isShut() == endNone:
+	case t.isShut() == None:
 		return true
 	case t.down.kept == nil:
 		return t.farewell()
@@ -31,15 +32,15 @@ func (t *looped) leave() {
 		t.leaving = true
 		t.awaits()
 	}
-	if !t.parted && !t.deaf && !t.up.over && t.said.between() && !t.frames.closed {
+	if !t.parted && !t.deaf && !t.up.over && t.said.Between() && !t.frames.Closed() {
 		t.parted = true
 		t.awaits()
-		bye := maskedCloseFrame(closeGoingAway)
+		bye := wsframe.MaskedClose(wsframe.GoingAway)
 		t.in -= int64(len(bye))
 		t.write(&t.up, bye) // if the comet is gone, its end will be read
 	}
 	// What the comet has sent until now is passed on in any case.
-	if t.late && !t.down.more && t.down.kept == nil && t.frames.between() {
+	if t.late && !t.down.more && t.down.kept == nil && t.frames.Between() {
 		t.conclude()
 	}
 }
@@ -60,7 +61,7 @@ func (t *looped) answered() bool {
 }
 
 // conclude has the tunnel end as it was asked to.
-func (t *looped) conclude() { t.why.CompareAndSwap(uint32(endNone), t.wish.Load()) }
+func (t *looped) conclude() { t.why.CompareAndSwap(uint32(None), t.wish.Load()) }
 
 // sourceEnded is called when one side sends no more.
 func (t *looped) sourceEnded(d *stream) bool {
@@ -90,7 +91,7 @@ func (t *looped) comeOut() bool {
 func (t *looped) farewell() bool {
 	why := t.isShut()
 	t.told, t.gentle = true, why.gentle()
-	if t.frames.between() && !t.write(&t.down, closeFrame(why.code())) {
+	if t.frames.Between() && !t.write(&t.down, wsframe.Close(why.code())) {
 		return false
 	}
 	if !t.gentle || t.down.over {
@@ -150,7 +151,7 @@ func (t *looped) finish() {
 func (t *looped) patient(s *park.Sock) { t.loop.Timeouts(max(t.limit/4, 1)).Set(s) }
 
 // lingers bounds the time in which a side is to end.
-func (t *looped) lingers(s *park.Sock) { t.loop.Timeouts(linger).Set(s) }
+func (t *looped) lingers(s *park.Sock) { t.loop.Timeouts(Linger).Set(s) }
 
 // expired is called when the time of the side has passed to which d goes.
 func (t *looped) expired(d *stream) bool {
@@ -185,7 +186,7 @@ func (t *looped) expired(d *stream) bool {
 // stuck is called from time to time while a side does not take what is kept for it.
 func (t *looped) stuck(d *stream, toClient bool) bool {
 	switch waited := t.loop.Now().Sub(d.kept.took); {
-	case toClient && t.isShut() != endNone: // its time was that of linger
+	case toClient && t.isShut() != None: // its time was that of Linger
 		t.finish()
 		return false
 	case waited < t.limit:
@@ -193,12 +194,12 @@ func (t *looped) stuck(d *stream, toClient bool) bool {
 		t.patient(to)
 		return true
 	case toClient:
-		t.why.CompareAndSwap(uint32(endNone), uint32(endClientStuck))
+		t.why.CompareAndSwap(uint32(None), uint32(ClientStuck))
 		t.client.Abort() // what it has not taken is dropped, instead of being kept by the kernel
 		t.finish()
 		return false
 	}
-	t.why.CompareAndSwap(uint32(endNone), uint32(endCometStuck))
+	t.why.CompareAndSwap(uint32(None), uint32(CometStuck))
 	t.deaf = true
 	d.drop()
 	return t.heed()

@@ -1,4 +1,4 @@
-package balancer
+package tunnel
 
 import (
 	"errors"
@@ -8,6 +8,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/halleycomet/halley/internal/chunk"
+	"github.com/halleycomet/halley/internal/wsframe"
+	"github.com/halleycomet/halley/internal/wsframe/wsframetest"
 )
 
 // halves is a connection without a network and without buffers. Each half can be closed.
@@ -37,20 +41,20 @@ func line() (a, b halves) {
 type paired struct {
 	*pair
 	client, comet halves // their own ends
-	ended         chan tunnelEnd
+	ended         chan End
 	began         time.Time
 }
 
 // startPair has one begin, with nothing to be passed on.
 func startPair(limit time.Duration) *paired {
-	p := &paired{ended: make(chan tunnelEnd, 1), began: time.Now()}
+	p := &paired{ended: make(chan End, 1), began: time.Now()}
 	var client, comet halves
 	client, p.client = line()
 	comet, p.comet = line()
-	t := &tunnel{limit: limit, release: func() {}, ended: func(why tunnelEnd) { p.ended <- why }}
-	p.pair = &pair{tunnel: t, client: client, comet: comet}
+	t := &Tunnel{limit: limit, release: func() {}, ended: func(_ *Tunnel, why End) { p.ended <- why }}
+	p.pair = &pair{Tunnel: t, client: client, comet: comet}
 	t.carriedBy(p.pair)
-	p.start([]byte("answer"), nil, nil, newSource(comet))
+	p.start(Begun{Answer: []byte("answer")}, chunk.NewSource(comet))
 	if n, err := io.ReadFull(p.client, make([]byte, 6)); err != nil {
 		panic(n)
 	}
@@ -89,7 +93,7 @@ func TestPairIsPatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = time.Second
 		p := startPair(limit)
-		go p.comet.Write(frame(2, true, make([]byte, 10_000), false))
+		go p.comet.Write(wsframetest.Frame(2, true, make([]byte, 10_000), false))
 		for range 30 {
 			<-time.After(limit / 2)
 			if n, err := p.client.Read(make([]byte, 1)); n != 1 || err != nil {
@@ -97,7 +101,7 @@ func TestPairIsPatient(t *testing.T) {
 			}
 		}
 		last := time.Since(p.began)
-		if why := <-p.ended; why != endClientStuck {
+		if why := <-p.ended; why != ClientStuck {
 			t.Errorf("ended by %v", why)
 		}
 		if took := time.Since(p.began) - last; took < limit || took > limit+limit/2 {
@@ -112,15 +116,15 @@ func TestPairIsPatient(t *testing.T) {
 func TestPairLetsADeadCometGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := startPair(time.Minute)
-		p.shut(endCometDown)
-		p.hears(t, p.client, closeFrame(closeRestart))
+		p.Shut(CometDown)
+		p.hears(t, p.client, wsframe.Close(wsframe.Restart))
 		p.hearsEnd(t, p.client)
 		p.hearsEnd(t, p.comet)
 		p.after(t, 0, "both are told")
-		if why := <-p.ended; why != endCometDown {
+		if why := <-p.ended; why != CometDown {
 			t.Errorf("ended by %v", why)
 		}
-		p.after(t, linger, "it ends")
+		p.after(t, Linger, "it ends")
 	})
 }
 
@@ -140,28 +144,28 @@ func TestPairEndsGently(t *testing.T) {
 		{"the comet takes its time", func(t *testing.T, p *paired) {
 			p.client.Close()
 			p.hearsEnd(t, p.comet)
-			<-time.After(linger / 2)
+			<-time.After(Linger / 2)
 			if _, err := p.comet.Write([]byte("dropped")); err != nil {
 				t.Error(err)
 			}
 			p.comet.Close()
-		}, linger / 2},
+		}, Linger / 2},
 		{"the comet does not end", func(t *testing.T, p *paired) {
 			p.client.Close()
 			p.hearsEnd(t, p.comet)
-		}, linger},
+		}, Linger},
 		{"neither ends", func(t *testing.T, p *paired) {
 			p.hearsEnd(t, p.comet)
-			p.after(t, linger, "the comet is told the end")
-		}, 2 * linger},
+			p.after(t, Linger, "the comet is told the end")
+		}, 2 * Linger},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := startPair(time.Minute)
-				p.shut(endStopping)
-				p.hears(t, p.client, closeFrame(closeGoingAway))
+				p.Shut(Stopping)
+				p.hears(t, p.client, wsframe.Close(wsframe.GoingAway))
 				p.hearsEnd(t, p.client)
-				more := frame(1, true, []byte("more"), true)
+				more := wsframetest.Frame(1, true, []byte("more"), true)
 				p.client.Write(more)
 				p.hears(t, p.comet, more)
 				for range 3 {
@@ -170,7 +174,7 @@ func TestPairEndsGently(t *testing.T) {
 					}
 				}
 				tc.ends(t, p)
-				if why := <-p.ended; why != endStopping {
+				if why := <-p.ended; why != Stopping {
 					t.Errorf("ended by %v", why)
 				}
 				p.after(t, tc.took, "it ends")
@@ -186,19 +190,19 @@ func TestPairEndsGently(t *testing.T) {
 func TestPairCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := startPair(time.Minute)
-		said, bye := frame(1, true, []byte("said"), true), frame(8, true, []byte{3, 233}, false)
+		said, bye := wsframetest.Frame(1, true, []byte("said"), true), wsframetest.Frame(8, true, []byte{3, 233}, false)
 		p.client.Write(said)
 		p.hears(t, p.comet, said)
-		p.ask(endDraining)
+		p.Ask(Draining)
 		p.hears(t, p.comet, []byte{0x88, 0x82})
 		io.CopyN(io.Discard, p.comet, 6)
 		go p.comet.Write(bye)
-		p.hears(t, p.client, closeFrame(closeRestart))
+		p.hears(t, p.client, wsframe.Close(wsframe.Restart))
 		p.hearsEnd(t, p.client)
 		p.after(t, 0, "all is said")
 		p.client.Close()
 		p.comet.Close()
-		if why := <-p.ended; why != endDraining || p.in != int64(len(said)) {
+		if why := <-p.ended; why != Draining || p.in != int64(len(said)) {
 			t.Errorf("ended by %v, %d bytes in", why, p.in)
 		}
 	})

@@ -1,25 +1,28 @@
-package balancer
+package tunnel
 
 import (
 	"testing"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/wsframe"
+	"github.com/halleycomet/halley/internal/wsframe/wsframetest"
 )
 
 // The end of a comet, and what it said last, may come at once.
 func TestTunnelReadsToTheEnd(t *testing.T) {
 	t.Parallel()
 	h := tunnelByHand(t, long)
-	last := frame(1, true, []byte("last"), false)
+	last := wsframetest.Frame(1, true, []byte("last"), false)
 	h.do(func() {
 		h.comet.Write(last)
 		h.comet.Close()
 		h.arrives(&h.l.comet, len(last))
 	})
-	h.hears(h.client, last, closeFrame(closeRestart))
+	h.hears(h.client, last, wsframe.Close(wsframe.Restart))
 	h.hearsEnd(h.client)
 	h.client.Close()
-	h.ends(endNone)
+	h.ends(None)
 }
 
 // A comet that is down is let go at once, with what it has not taken. What its client
@@ -29,17 +32,17 @@ func TestTunnelLetsADeadCometGo(t *testing.T) {
 	h := tunnelByHand(t, long)
 	h.fills(&h.l.up)
 	h.do(func() {
-		h.l.why.Store(uint32(endCometDown))
+		h.l.why.Store(uint32(CometDown))
 		h.l.heed()
 		if h.l.comet.Open() || h.l.up.kept != nil || h.l.finished {
 			t.Errorf("open: %v, finished: %v", h.l.comet.Open(), h.l.finished)
 		}
 	})
-	h.hears(h.client, closeFrame(closeRestart))
+	h.hears(h.client, wsframe.Close(wsframe.Restart))
 	h.hearsEnd(h.client)
 	h.client.Write([]byte("too late"))
 	h.client.Close()
-	h.ends(endCometDown)
+	h.ends(CometDown)
 	if h.l.in != int64(len(muchMore)) {
 		t.Errorf("%d bytes are counted, of %d", h.l.in, len(muchMore))
 	}
@@ -48,14 +51,14 @@ func TestTunnelLetsADeadCometGo(t *testing.T) {
 // A comet that is well gets what the client has said before it knew, and may end in its
 // time; what it says is dropped.
 func TestTunnelEndsGentlyByHand(t *testing.T) {
-	said, more := frame(1, true, []byte("said"), true), frame(1, true, []byte("more"), true)
+	said, more := wsframetest.Frame(1, true, []byte("said"), true), wsframetest.Frame(1, true, []byte("more"), true)
 	begin := func(t *testing.T) *byHand {
 		t.Parallel()
 		h := tunnelByHand(t, long)
 		h.client.Write(said)
 		h.hears(h.comet, said)
-		h.l.shut(endStopping)
-		h.hears(h.client, closeFrame(closeGoingAway))
+		h.l.Shut(Stopping)
+		h.hears(h.client, wsframe.Close(wsframe.GoingAway))
 		h.hearsEnd(h.client)
 		h.client.Write(more)
 		h.hears(h.comet, more)
@@ -68,9 +71,9 @@ func TestTunnelEndsGentlyByHand(t *testing.T) {
 		if h.finished() {
 			t.Fatal("it does not wait for the comet")
 		}
-		h.comet.Write(frame(1, true, []byte("dropped"), false))
+		h.comet.Write(wsframetest.Frame(1, true, []byte("dropped"), false))
 		h.comet.Close()
-		h.ends(endStopping)
+		h.ends(Stopping)
 	})
 	t.Run("the comet ends first", func(t *testing.T) {
 		h := begin(t)
@@ -80,7 +83,7 @@ func TestTunnelEndsGentlyByHand(t *testing.T) {
 			t.Fatal("it does not wait for the client")
 		}
 		h.client.Close()
-		h.ends(endStopping)
+		h.ends(Stopping)
 	})
 	t.Run("neither ends", func(t *testing.T) {
 		h := begin(t)
@@ -90,19 +93,19 @@ func TestTunnelEndsGentlyByHand(t *testing.T) {
 			t.Fatal("it does not wait for the comet")
 		}
 		h.expires(&h.l.comet)
-		h.ends(endStopping)
+		h.ends(Stopping)
 	})
 	t.Run("the comet takes nothing", func(t *testing.T) {
 		t.Parallel()
 		h := tunnelByHand(t, long)
 		h.fills(&h.l.up)
-		h.l.shut(endStopping)
-		h.hears(h.client, closeFrame(closeGoingAway))
+		h.l.Shut(Stopping)
+		h.hears(h.client, wsframe.Close(wsframe.GoingAway))
 		h.expires(&h.l.client)
 		if !h.finished() {
 			t.Error("it waits for a comet that cannot be told the end")
 		}
-		h.ends(endStopping)
+		h.ends(Stopping)
 	})
 }
 
@@ -110,25 +113,25 @@ func TestTunnelEndsGentlyByHand(t *testing.T) {
 func TestTunnelHearsALateComet(t *testing.T) {
 	t.Parallel()
 	h := tunnelByHand(t, long)
-	two := frame(1, true, make([]byte, 2*chunkSize), false)
-	h.comet.Write(two[:len(two)-chunkSize])
-	h.hears(h.client, two[:len(two)-chunkSize])
-	h.l.ask(endStopping)
+	two := wsframetest.Frame(1, true, make([]byte, 2*chunk.Size), false)
+	h.comet.Write(two[:len(two)-chunk.Size])
+	h.hears(h.client, two[:len(two)-chunk.Size])
+	h.l.Ask(Stopping)
 	h.hears(h.comet, []byte{0x88, 0x82})
 	h.expires(&h.l.comet)
 	h.do(func() {
-		h.comet.Write(two[len(two)-chunkSize:])
-		h.arrives(&h.l.comet, chunkSize)
+		h.comet.Write(two[len(two)-chunk.Size:])
+		h.arrives(&h.l.comet, chunk.Size)
 		h.l.Ready(&h.l.comet, park.Readable)
 		if !h.l.told {
 			t.Error("it waits for more")
 		}
 	})
-	h.hears(h.client, two[len(two)-chunkSize:], closeFrame(closeGoingAway))
+	h.hears(h.client, two[len(two)-chunk.Size:], wsframe.Close(wsframe.GoingAway))
 	h.hearsEnd(h.client)
 	h.client.Close()
 	h.comet.Close()
-	h.ends(endStopping)
+	h.ends(Stopping)
 }
 
 // A comet that is late has been heard when nothing more is there to be read; the turn of
@@ -136,8 +139,8 @@ func TestTunnelHearsALateComet(t *testing.T) {
 func TestTunnelHearsALateCometOut(t *testing.T) {
 	t.Parallel()
 	h := tunnelByHand(t, long)
-	more := frame(1, true, []byte("more"), false)
-	h.l.ask(endStopping)
+	more := wsframetest.Frame(1, true, []byte("more"), false)
+	h.l.Ask(Stopping)
 	h.hears(h.comet, []byte{0x88, 0x82})
 	h.do(func() {
 		h.comet.Write(more)
@@ -145,11 +148,11 @@ func TestTunnelHearsALateCometOut(t *testing.T) {
 		h.l.down.more = true
 		h.l.Ready(&h.l.comet, park.Expired)
 	})
-	h.hears(h.client, more, closeFrame(closeGoingAway))
+	h.hears(h.client, more, wsframe.Close(wsframe.GoingAway))
 	h.hearsEnd(h.client)
 	h.client.Close()
 	h.comet.Close()
-	h.ends(endStopping)
+	h.ends(Stopping)
 }
 
 // A comet that has said its last word already hears all of its client's, and nothing of
@@ -157,11 +160,11 @@ func TestTunnelHearsALateCometOut(t *testing.T) {
 func TestTunnelOfACometThatSaidGoodbye(t *testing.T) {
 	t.Parallel()
 	h := tunnelByHand(t, long)
-	bye := frame(8, true, []byte{3, 232}, false)
-	said, answer := frame(1, true, []byte("said"), true), frame(8, true, []byte{3, 232}, true)
+	bye := wsframetest.Frame(8, true, []byte{3, 232}, false)
+	said, answer := wsframetest.Frame(1, true, []byte("said"), true), wsframetest.Frame(8, true, []byte{3, 232}, true)
 	h.comet.Write(bye)
 	h.hears(h.client, bye)
-	h.l.ask(endStopping)
+	h.l.Ask(Stopping)
 	h.do(func() {
 		h.client.Write(append(said[:len(said):len(said)], answer...))
 		h.arrives(&h.l.client, len(said)+len(answer))
@@ -170,7 +173,7 @@ func TestTunnelOfACometThatSaidGoodbye(t *testing.T) {
 	h.comet.Close()
 	h.hearsEnd(h.client)
 	h.client.Close()
-	h.ends(endNone)
+	h.ends(None)
 }
 
 // A comet that takes nothing more is not told the end. That is its own, when it comes.
@@ -191,14 +194,14 @@ func TestTunnelOfACometThatTakesNothingMore(t *testing.T) {
 			h := tunnelByHand(t, long)
 			happens(h)
 			h.do(func() {
-				h.l.wish.Store(uint32(endStopping))
+				h.l.wish.Store(uint32(Stopping))
 				h.l.heed()
 			})
 			h.comet.Close()
-			h.hears(h.client, closeFrame(closeRestart))
+			h.hears(h.client, wsframe.Close(wsframe.Restart))
 			h.hearsEnd(h.client)
 			h.client.Close()
-			h.ends(endNone)
+			h.ends(None)
 		})
 	}
 }
@@ -208,10 +211,10 @@ func TestTunnelOfACometThatTakesNothingMore(t *testing.T) {
 func TestTunnelStartsWithinItsEnd(t *testing.T) {
 	t.Parallel()
 	h := tunnelByHand(t, long)
-	said, half := frame(1, true, []byte("said"), true), frame(1, true, []byte("of a frame"), false)
+	said, half := wsframetest.Frame(1, true, []byte("said"), true), wsframetest.Frame(1, true, []byte("of a frame"), false)
 	h.do(func() {
-		h.l.wish.Store(uint32(endStopping))
-		h.l.start([]byte("answer"), half[:5], said[:7])
+		h.l.wish.Store(uint32(Stopping))
+		h.l.start(Begun{[]byte("answer"), half[:5], said[:7]})
 	})
 	h.hears(h.client, []byte("answer"), half[:5])
 	h.hears(h.comet, said[:7])
@@ -224,18 +227,18 @@ func TestTunnelStartsWithinItsEnd(t *testing.T) {
 		}
 	})
 	h.comet.Write(half[5:])
-	h.hears(h.client, half[5:], closeFrame(closeGoingAway))
+	h.hears(h.client, half[5:], wsframe.Close(wsframe.GoingAway))
 	h.hearsEnd(h.client)
 	h.client.Close()
 	h.comet.Close()
-	h.ends(endStopping)
+	h.ends(Stopping)
 
 	h = tunnelByHand(t, long)
 	h.do(func() {
-		h.l.why.Store(uint32(endCometDown))
-		h.l.start([]byte("answer"), nil, nil)
+		h.l.why.Store(uint32(CometDown))
+		h.l.start(Begun{Answer: []byte("answer")})
 	})
-	h.hears(h.client, []byte("answer"), closeFrame(closeRestart))
+	h.hears(h.client, []byte("answer"), wsframe.Close(wsframe.Restart))
 	h.client.Close()
-	h.ends(endCometDown)
+	h.ends(CometDown)
 }

@@ -1,4 +1,4 @@
-package balancer
+package tunnel
 
 import (
 	"errors"
@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/halleycomet/halley/internal/chunk"
 	"github.com/halleycomet/halley/internal/park"
+	"github.com/halleycomet/halley/internal/wsframe"
+	"github.com/halleycomet/halley/internal/wsframe/wsframetest"
 )
 
 // long is more than a test takes: what happens all the same has another reason.
@@ -25,9 +28,9 @@ func TestTunnelKeepsTheEnd(t *testing.T) {
 	if h.finished() {
 		t.Fatal("it has ended without what was kept")
 	}
-	h.hears(h.client, muchMore, closeFrame(closeRestart))
+	h.hears(h.client, muchMore, wsframe.Close(wsframe.Restart))
 	h.hearsEnd(h.client)
-	h.ends(endNone)
+	h.ends(None)
 }
 
 // A client that takes nothing has no more than its time when the tunnel is to end,
@@ -41,13 +44,13 @@ func TestTunnelEndsWithoutItsClient(t *testing.T) {
 			t.Parallel()
 			h := tunnelByHand(t, long)
 			h.fills(&h.l.down)
-			h.client.Write(frame(2, true, make([]byte, 1<<20), true)[:100])
-			h.hears(h.comet, frame(2, true, make([]byte, 1<<20), true)[:100])
-			h.l.ask(endDraining)
-			h.l.shut(endCometDown)
+			h.client.Write(wsframetest.Frame(2, true, make([]byte, 1<<20), true)[:100])
+			h.hears(h.comet, wsframetest.Frame(2, true, make([]byte, 1<<20), true)[:100])
+			h.l.Ask(Draining)
+			h.l.Shut(CometDown)
 			h.waitsOut(&h.l.client, func() { says(h) })
 			h.do(func() { h.l.Ready(&h.l.client, park.Expired) })
-			h.ends(endCometDown)
+			h.ends(CometDown)
 		})
 	}
 }
@@ -71,7 +74,7 @@ func TestTunnelIsPatient(t *testing.T) {
 		}
 	})
 	until(t, "its client takes nothing more", func() bool { h.do(late); return h.finished() })
-	h.ends(endClientStuck)
+	h.ends(ClientStuck)
 	h.client.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, err := io.Copy(io.Discard, h.client); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client is told %v", err)
@@ -111,22 +114,22 @@ func TestTunnelWaitsForTheAnswer(t *testing.T) {
 	t.Parallel()
 	h := tunnelByHand(t, long)
 	h.fills(&h.l.up)
-	h.l.ask(endDraining)
+	h.l.Ask(Draining)
 	h.hears(h.comet, muchMore)
 	h.hears(h.comet, []byte{0x88, 0x82})
 	io.CopyN(io.Discard, h.comet, 6)
 	h.do(func() {
-		tooLate := frame(1, true, []byte("too late"), true)
+		tooLate := wsframetest.Frame(1, true, []byte("too late"), true)
 		h.client.Write(tooLate)
 		h.arrives(&h.l.client, len(tooLate))
 	})
 	h.expires(&h.l.comet)
-	h.hears(h.client, closeFrame(closeRestart))
+	h.hears(h.client, wsframe.Close(wsframe.Restart))
 	h.hearsEnd(h.client)
 	h.client.Close()
 	h.hearsEnd(h.comet)
 	h.comet.Close()
-	h.ends(endDraining)
+	h.ends(Draining)
 	if h.l.in != int64(len(muchMore)) {
 		t.Errorf("the client has sent %d bytes, it says", h.l.in)
 	}
@@ -139,7 +142,7 @@ func TestTunnelLooksAtTheComet(t *testing.T) {
 	h := tunnelByHand(t, 40*time.Millisecond)
 	h.fills(&h.l.up)
 	h.do(func() {
-		h.l.wish.Store(uint32(endDraining))
+		h.l.wish.Store(uint32(Draining))
 		h.l.heed()
 		h.l.loop.Timeouts(answerTime / 2).Set(&h.l.client)
 	})
@@ -157,7 +160,7 @@ func TestKeptBuffers(t *testing.T) {
 		d := stream{kept: keep(muchMore, time.Time{})}
 		d.drop()
 		d.kept = keep(nil, time.Time{})
-		if n := cap(d.kept.buf); n != chunkSize || d.kept.off != 0 {
+		if n := cap(d.kept.buf); n != chunk.Size || d.kept.off != 0 {
 			t.Fatalf("%d bytes, %d have left", n, d.kept.off)
 		}
 	}

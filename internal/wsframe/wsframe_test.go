@@ -1,4 +1,4 @@
-package balancer
+package wsframe
 
 import (
 	"bytes"
@@ -6,46 +6,25 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-)
 
-// frame makes a frame of a server, or with a mask of a client.
-func frame(op byte, fin bool, payload []byte, mask bool) []byte {
-	b := []byte{op, 0}
-	if fin {
-		b[0] |= 0x80
-	}
-	switch n := len(payload); {
-	case n < 126:
-		b[1] = byte(n)
-	case n < 1<<16:
-		b[1] = 126
-		b = append(b, byte(n>>8), byte(n))
-	default:
-		b[1] = 127
-		b = append(b, 0, 0, 0, 0, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-	}
-	if mask {
-		b[1] |= 0x80
-		b = append(b, 0, 0, 0, 0) // a mask of zeros leaves the payload as it is
-	}
-	return append(b, payload...)
-}
+	"github.com/halleycomet/halley/internal/wsframe/wsframetest"
+)
 
 func TestFramesAtEverySplit(t *testing.T) {
 	var stream []byte
 	boundary := map[int]bool{0: true}
 	closedAt := -1
 	for _, f := range [][]byte{
-		frame(1, true, nil, false),
-		frame(1, false, []byte("first "), false),
-		frame(9, true, []byte("ping between fragments"), false),
-		frame(0, true, []byte("last"), false),
-		frame(2, true, bytes.Repeat([]byte{0x88}, 125), true),
-		frame(1, true, bytes.Repeat([]byte{0x88}, 126), false),
-		frame(1, true, bytes.Repeat([]byte{8}, 300), true),
-		frame(1, true, bytes.Repeat([]byte("x"), 70_000), false),
-		frame(0x41, true, []byte("compressed"), false),
-		frame(8, true, []byte{3, 232}, false),
+		wsframetest.Frame(1, true, nil, false),
+		wsframetest.Frame(1, false, []byte("first "), false),
+		wsframetest.Frame(9, true, []byte("ping between fragments"), false),
+		wsframetest.Frame(0, true, []byte("last"), false),
+		wsframetest.Frame(2, true, bytes.Repeat([]byte{0x88}, 125), true),
+		wsframetest.Frame(1, true, bytes.Repeat([]byte{0x88}, 126), false),
+		wsframetest.Frame(1, true, bytes.Repeat([]byte{8}, 300), true),
+		wsframetest.Frame(1, true, bytes.Repeat([]byte("x"), 70_000), false),
+		wsframetest.Frame(0x41, true, []byte("compressed"), false),
+		wsframetest.Frame(8, true, []byte{3, 232}, false),
 	} {
 		stream = append(stream, f...)
 		if f[0]&0x0f == opClose {
@@ -54,25 +33,25 @@ func TestFramesAtEverySplit(t *testing.T) {
 			boundary[len(stream)] = true
 		}
 	}
-	var one frames
+	var one Follower
 	for i := range stream {
-		if one.between() != (boundary[i] && (closedAt < 0 || i < closedAt)) {
-			t.Fatalf("byte by byte: at %d between is %v", i, one.between())
+		if one.Between() != (boundary[i] && (closedAt < 0 || i < closedAt)) {
+			t.Fatalf("byte by byte: at %d between is %v", i, one.Between())
 		}
-		one.feed(stream[i : i+1])
+		one.Feed(stream[i : i+1])
 	}
-	if one.between() || !one.closed {
+	if one.Between() || !one.Closed() {
 		t.Error("something may stand after a close frame")
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		var f frames
+		var f Follower
 		for at := 0; at < len(stream); {
 			n := min(1+rng.IntN(1+rng.IntN(9000)), len(stream)-at)
-			f.feed(stream[at : at+n])
+			f.Feed(stream[at : at+n])
 			at += n
-			if f.between() != (boundary[at] && at < closedAt) {
-				t.Fatalf("in pieces: at %d between is %v", at, f.between())
+			if f.Between() != (boundary[at] && at < closedAt) {
+				t.Fatalf("in pieces: at %d between is %v", at, f.Between())
 			}
 		}
 	}
@@ -110,15 +89,15 @@ func TestFramesOfEveryFormAtEverySplit(t *testing.T) {
 			for _, form := range lengthForms(op, payload) {
 				for i := range len(form) + 1 {
 					for j := i; j <= len(form); j++ {
-						var f frames
-						f.feed(form[:i])
-						f.feed(form[i:j])
-						if f.between() != (j == 0 || j == len(form) && op != 0x88) {
-							t.Fatalf("% x at %d, then %d: between is %v", form, i, j, f.between())
+						var f Follower
+						f.Feed(form[:i])
+						f.Feed(form[i:j])
+						if f.Between() != (j == 0 || j == len(form) && op != 0x88) {
+							t.Fatalf("% x at %d, then %d: between is %v", form, i, j, f.Between())
 						}
-						f.feed(form[j:])
-						if f.closed != (op == 0x88) || f.between() == f.closed {
-							t.Fatalf("% x: closed is %v, between is %v", form, f.closed, f.between())
+						f.Feed(form[j:])
+						if f.Closed() != (op == 0x88) || f.Between() == f.Closed() {
+							t.Fatalf("% x: closed is %v, between is %v", form, f.Closed(), f.Between())
 						}
 					}
 				}
@@ -165,60 +144,60 @@ func boundaries(stream []byte) map[int]bool {
 func FuzzFrames(f *testing.F) {
 	for _, payload := range [][]byte{nil, []byte("short"), bytes.Repeat([]byte{0x88}, 300)} {
 		for _, form := range lengthForms(0x81, payload) {
-			f.Add(append(form, closeFrame(closeRestart)...), []byte{1, 2, 3, 1, 7})
+			f.Add(append(form, Close(Restart)...), []byte{1, 2, 3, 1, 7})
 		}
 	}
-	f.Add(frame(2, true, noise(70_000), true), []byte{200, 3})
+	f.Add(wsframetest.Frame(2, true, bytes.Repeat([]byte{0x88, 1, 2}, 25_000), true), []byte{200, 3})
 	f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4, 5}, []byte{5})
 	f.Fuzz(func(t *testing.T, stream, pieces []byte) {
 		want := boundaries(stream)
-		var cut frames
+		var cut Follower
 		for at, i := 0, 0; at < len(stream); i++ {
 			n := 1
 			if len(pieces) > 0 {
 				n = 1 + int(pieces[i%len(pieces)])
 			}
 			n = min(n, len(stream)-at)
-			cut.feed(stream[at : at+n])
-			if at += n; cut.between() != want[at] {
-				t.Fatalf("after %d of % x: between is %v", at, stream, cut.between())
+			cut.Feed(stream[at : at+n])
+			if at += n; cut.Between() != want[at] {
+				t.Fatalf("after %d of % x: between is %v", at, stream, cut.Between())
 			}
 		}
 	})
 }
 
-// beforeClose finds a close frame where there is one, however the stream is cut.
+// BeforeClose finds a close frame where there is one, however the stream is cut.
 func TestFramesBeforeClose(t *testing.T) {
-	front := slices.Concat(frame(1, true, []byte{0x88, 0x88}, false), frame(9, true, nil, false), frame(2, true, bytes.Repeat([]byte{0x88}, 300), false))
-	stream := append(slices.Clone(front), frame(8, true, []byte{3, 233}, false)...)
+	front := slices.Concat(wsframetest.Frame(1, true, []byte{0x88, 0x88}, false), wsframetest.Frame(9, true, nil, false), wsframetest.Frame(2, true, bytes.Repeat([]byte{0x88}, 300), false))
+	stream := append(slices.Clone(front), wsframetest.Frame(8, true, []byte{3, 233}, false)...)
 	for i := range stream {
-		var f frames
-		n, found := f.beforeClose(stream[:i])
+		var f Follower
+		n, found := f.BeforeClose(stream[:i])
 		if !found {
 			var m int
-			m, found = f.beforeClose(stream[i:])
+			m, found = f.BeforeClose(stream[i:])
 			n += m
 		}
-		if !found || n != len(front) || !f.between() {
+		if !found || n != len(front) || !f.Between() {
 			t.Fatalf("cut at %d: found %v after %d of %d bytes", i, found, n, len(front))
 		}
 	}
 }
 
 func BenchmarkFrames(b *testing.B) {
-	message := frame(1, true, make([]byte, 128), true)
-	var f frames
+	message := wsframetest.Frame(1, true, make([]byte, 128), true)
+	var f Follower
 	for b.Loop() {
-		f.feed(message)
+		f.Feed(message)
 	}
 }
 
 func TestCloseFrame(t *testing.T) {
-	if got, want := closeFrame(closeRestart), []byte{0x88, 2, 0x03, 0xf4}; !bytes.Equal(got, want) {
+	if got, want := Close(Restart), []byte{0x88, 2, 0x03, 0xf4}; !bytes.Equal(got, want) {
 		t.Errorf("% x, want % x", got, want)
 	}
-	var f frames
-	if f.feed(closeFrame(closeGoingAway)); !f.closed {
+	var f Follower
+	if f.Feed(Close(GoingAway)); !f.Closed() {
 		t.Error("our own close frame is not one")
 	}
 }

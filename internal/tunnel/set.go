@@ -1,4 +1,4 @@
-package balancer
+package tunnel
 
 import (
 	"context"
@@ -6,78 +6,80 @@ import (
 	"time"
 )
 
-// ending is a tunnel as far as it can be ended. Neither method waits.
-type ending interface {
-	// shut ends it now: with a close frame, plainly within a frame.
-	shut(why tunnelEnd)
-	// ask ends it in order.
-	ask(why tunnelEnd)
-	// asked tells whether ask was called, and why.
-	asked() tunnelEnd
+// Ending is a tunnel as far as it can be ended. None of the methods waits.
+type Ending interface {
+	// Shut ends it now: with a close frame, plainly within a frame.
+	Shut(why End)
+	// Ask ends it in order.
+	Ask(why End)
+	// Asked tells whether Ask was called, and why.
+	Asked() End
 }
 
-// tunnelSet is the tunnels to one comet, or all of them.
-type tunnelSet struct {
+// Set is the tunnels to one comet, or all of them.
+type Set struct {
 	mu sync.Mutex
 	// Guarded by mu.
-	set map[ending]struct{}
+	set map[Ending]struct{}
 }
 
-func newTunnelSet() *tunnelSet { return &tunnelSet{set: make(map[ending]struct{})} }
+// NewSet is a set with nothing in it.
+func NewSet() *Set { return &Set{set: make(map[Ending]struct{})} }
 
-// add registers a tunnel until remove is called.
-func (s *tunnelSet) add(t ending) {
+// Add registers a tunnel until Remove is called.
+func (s *Set) Add(t Ending) {
 	s.mu.Lock()
 	s.set[t] = struct{}{}
 	s.mu.Unlock()
 }
 
-func (s *tunnelSet) remove(t ending) {
+// Remove is called when a tunnel has ended.
+func (s *Set) Remove(t Ending) {
 	s.mu.Lock()
 	delete(s.set, t)
 	s.mu.Unlock()
 }
 
-// closeAll shuts every tunnel at once.
-func (s *tunnelSet) closeAll(why tunnelEnd) {
-	for _, t := range s.those(func(ending) bool { return true }) {
-		t.shut(why)
+// CloseAll shuts every tunnel at once.
+func (s *Set) CloseAll(why End) {
+	for _, t := range s.those(func(Ending) bool { return true }) {
+		t.Shut(why)
 	}
 }
 
 // closeStep is the pause between two looks at tunnels that are closed over a time.
 const closeStep = 20 * time.Millisecond
 
-// closeGrace is how long after its window closeOver waits for tunnels that take their
+// closeGrace is how long after its window CloseOver waits for tunnels that take their
 // time: for the answer of the comet, and for the client to take it.
 const closeGrace = 2 * answerTime
 
-// closeOver ends every tunnel in order, one after the other, evenly spread over nine
+// CloseOver ends every tunnel in order, one after the other, evenly spread over nine
 // tenths of the window. Those that come meanwhile are among them. What is left
 // closeGrace after it is shut plainly.
 //
 // It waits until all have ended, and leaves the rest as it is when ctx ends. So clients
 // come back at a rate that whoever takes them can bear: as many a second as there are
 // tunnels, divided by the window.
-func (s *tunnelSet) closeOver(ctx context.Context, why tunnelEnd, window time.Duration) {
+func (s *Set) CloseOver(ctx context.Context, why End, window time.Duration) {
 	began := time.Now()
 	tick := time.NewTicker(closeStep)
 	defer tick.Stop()
 	due := 0.0 // tunnels whose turn has come
 	for last := began; ; {
-		left := s.those(func(t ending) bool { return t.asked() == endNone })
+		left := s.those(func(t Ending) bool { return t.Asked() == None })
 		now := time.Now()
 		if now.Sub(began) >= window+closeGrace {
-			s.closeAll(why)
+			s.CloseAll(why)
 			return
 		}
 		due += share(len(left), now.Sub(last), began.Add(window-window/10).Sub(last))
 		last = now
 		for ; due >= 1 && len(left) > 0; due-- {
-			left[0].ask(why)
+			left[0].Ask(why)
 			left = left[1:]
 		}
-		if s.len() == 0 {
+		if s.Len() == 0 {
 			return
 		}
 		select {
@@ -97,10 +99,10 @@ func share(n int, passed, there time.Duration) float64 {
 	return float64(n) * float64(passed) / float64(there)
 }
 
-func (s *tunnelSet) those(which func(ending) bool) []ending {
+func (s *Set) those(which func(Ending) bool) []Ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	some := make([]ending, 0, len(s.set))
+	some := make([]Ending, 0, len(s.set))
 	for t := range s.set {
 		if which(t) {
 			some = append(some, t)
@@ -109,7 +111,8 @@ func (s *tunnelSet) those(which func(ending) bool) []ending {
 	return some
 }
 
-func (s *tunnelSet) len() int {
+// Len is how many there are.
+func (s *Set) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.set)

@@ -1,11 +1,15 @@
-package balancer
+package tunnel
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/halleycomet/halley/internal/chunk"
+	"github.com/halleycomet/halley/internal/wsframe"
 )
 
 // pair is two goroutines that pass on the bytes of a tunnel, one for each direction.
@@ -19,7 +23,7 @@ import (
 // Linux.
 type pair struct {
 	// Fixed after construction.
-	*tunnel
+	*Tunnel
 	client, comet net.Conn
 
 	// Safe for any goroutine.
@@ -28,27 +32,25 @@ type pair struct {
 	told   atomic.Bool  // the client was told it
 
 	// Owned by the goroutine from comet to client.
-	frames frames
+	frames wsframe.Follower
 	until  time.Time // when the comet is late; zero while nobody wants the tunnel to end
 	late   bool      // it did not answer in time
 
 	// Owned by the goroutine from client to comet.
-	said frames
+	said wsframe.Follower
 }
 
-// start begins to pass bytes on. The comet has sent its answer to the upgrade and
-// maybe some frames after it; the client may have sent early what followed its
-// request.
-func (t *pair) start(answer, frames, early []byte, comet *source) {
-	go t.toClient(answer, frames, comet)
-	go t.toComet(early)
+// start begins to pass bytes on, those first that were read before.
+func (t *pair) start(begun Begun, comet *chunk.Source) {
+	go t.toClient(begun.Answer, begun.Frames, comet)
+	go t.toComet(begun.Early)
 }
 
 // attend sees that both goroutines look at why and wish.
 func (t *pair) attend() {
 	t.comet.SetReadDeadline(past) // wakes toClient, which knows where the stream is
-	if t.isShut() != endNone {
-		t.client.SetWriteDeadline(time.Now().Add(linger)) // also when the client takes nothing
+	if t.isShut() != None {
+		t.client.SetWriteDeadline(time.Now().Add(Linger)) // also when the client takes nothing
 	} else if !t.told.Load() {
 		t.client.SetReadDeadline(past) // wakes toComet, which knows that of the other
 	}
@@ -62,8 +64,8 @@ const level = 20 * time.Millisecond
 // goes on all the same, because it was asked to end, and the comet has time to answer or
 // is within a frame.
 func (t *pair) obliged() bool {
-	why, now := t.asked(), time.Now()
-	if why == endNone || t.isShut() != endNone {
+	why, now := t.Asked(), time.Now()
+	if why == None || t.isShut() != None {
 		return false
 	}
 	if t.until.IsZero() {
@@ -72,13 +74,13 @@ func (t *pair) obliged() bool {
 	if at := t.parted.Load(); at != 0 && !t.late {
 		t.until = time.Unix(0, at).Add(answerTime)
 	}
-	if t.late && t.frames.between() {
-		t.shut(why)
+	if t.late && t.frames.Between() {
+		t.Shut(why)
 		return false
 	}
 	t.late = !now.Before(t.until)
 	t.patient()
-	return t.isShut() == endNone // shut may have come just before
+	return t.isShut() == None // shut may have come just before
 }
 
 // patient bounds the silence of a comet that is to answer.
@@ -86,7 +88,7 @@ func (t *pair) patient() {
 	switch {
 	case !t.late:
 		t.comet.SetReadDeadline(t.until)
-	case t.frames.between():
+	case t.frames.Between():
 		t.comet.SetReadDeadline(time.Now().Add(level))
 	default:
 		t.comet.SetReadDeadline(time.Time{})
@@ -96,7 +98,7 @@ func (t *pair) patient() {
 // write passes p on. A side that takes nothing of it for the limit is stuck, and the
 // tunnel ends; whatever it takes gives it new time. The limit is looked at in quarters,
 // because the kernel says that there is room again only when there is much of it.
-func (t *pair) write(to net.Conn, p []byte, stuck tunnelEnd) error {
+func (t *pair) write(to net.Conn, p []byte, stuck End) error {
 	step := max(t.limit/4, 1)
 	if isTLS(to) {
 		step = t.limit // a record of which a part was written cannot be taken up again
@@ -105,22 +107,22 @@ func (t *pair) write(to net.Conn, p []byte, stuck tunnelEnd) error {
 		if err := to.SetWriteDeadline(time.Now().Add(step)); err != nil {
 			return err
 		}
-		if t.isShut() != endNone {
-			to.SetWriteDeadline(time.Now().Add(linger)) // shut may have come just before
+		if t.isShut() != None {
+			to.SetWriteDeadline(time.Now().Add(Linger)) // shut may have come just before
 		}
 		n, err := to.Write(p)
-		if stuck == endClientStuck {
+		if stuck == ClientStuck {
 			t.out += int64(n)
 		} else {
 			t.in += int64(n)
 		}
-		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || t.isShut() != endNone {
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || t.isShut() != None {
 			return err
 		}
 		if p = p[n:]; n > 0 {
 			last = time.Now()
 		} else if time.Since(last) >= t.limit {
-			t.shut(stuck)
+			t.Shut(stuck)
 			return err
 		}
 	}
@@ -128,63 +130,63 @@ func (t *pair) write(to net.Conn, p []byte, stuck tunnelEnd) error {
 
 // toClient passes on what the comet sends, until it or the client ends, or shut is
 // called.
-func (t *pair) toClient(answer, frames []byte, comet *source) {
+func (t *pair) toClient(answer, frames []byte, comet *chunk.Source) {
 	defer t.end()
 	answered := false // the comet has said its last word
-	err := t.write(t.client, answer, endClientStuck)
+	err := t.write(t.client, answer, ClientStuck)
 	if err == nil && len(frames) > 0 {
-		err = t.write(t.client, frames, endClientStuck)
-		t.frames.feed(frames)
+		err = t.write(t.client, frames, ClientStuck)
+		t.frames.Feed(frames)
 	}
 	for err == nil {
-		c, rerr := comet.next()
+		c, rerr := comet.Next()
 		if errors.Is(rerr, os.ErrDeadlineExceeded) && t.obliged() {
 			continue
 		}
 		if rerr != nil {
 			if !errors.Is(rerr, os.ErrDeadlineExceeded) && t.parted.Load() != 0 {
-				t.shut(t.asked())
+				t.Shut(t.Asked())
 				answered = true // in a way
 			}
 			break
 		}
-		p := c.bytes()
+		p := c.Bytes()
 		if t.parted.Load() != 0 {
 			var n int
-			n, answered = t.frames.beforeClose(p)
-			err = t.write(t.client, p[:n], endClientStuck)
-		} else if err = t.write(t.client, p, endClientStuck); err == nil {
-			t.frames.feed(p)
+			n, answered = t.frames.BeforeClose(p)
+			err = t.write(t.client, p[:n], ClientStuck)
+		} else if err = t.write(t.client, p, ClientStuck); err == nil {
+			t.frames.Feed(p)
 		}
-		c.free()
+		c.Free()
 		if answered {
-			t.shut(t.asked())
+			t.Shut(t.Asked())
 		} else if t.late {
 			t.patient()
 		}
-		if answered || t.isShut() != endNone {
+		if answered || t.isShut() != None {
 			break
 		}
 	}
 	if err != nil { // the client is gone, or takes nothing
-		if t.isShut() == endClientStuck {
+		if t.isShut() == ClientStuck {
 			drop(t.client)
 		}
 		t.client.Close()
 		t.comet.Close()
 		return
 	}
-	t.client.SetWriteDeadline(time.Now().Add(linger))
-	if t.frames.between() {
-		_, _ = t.client.Write(closeFrame(t.isShut().code())) // it ends in any case
+	t.client.SetWriteDeadline(time.Now().Add(Linger))
+	if t.frames.Between() {
+		_, _ = t.client.Write(wsframe.Close(t.isShut().code())) // it ends in any case
 	}
 	gentle := t.isShut().gentle() && !answered
 	if !gentle {
 		t.comet.Close()
 	}
-	closeWrite(t.client)
+	CloseWrite(t.client)
 	t.told.Store(true)
-	t.client.SetReadDeadline(time.Now().Add(linger))
+	t.client.SetReadDeadline(time.Now().Add(Linger))
 	if gentle {
 		t.forget(comet)
 	}
@@ -192,14 +194,14 @@ func (t *pair) toClient(answer, frames []byte, comet *source) {
 
 // forget drops what the comet says after the client was told that this is the end.
 // The comet still gets what the client had sent before it knew.
-func (t *pair) forget(comet *source) {
-	t.comet.SetReadDeadline(time.Now().Add(2 * linger))
+func (t *pair) forget(comet *chunk.Source) {
+	t.comet.SetReadDeadline(time.Now().Add(2 * Linger))
 	for {
-		c, err := comet.next()
+		c, err := comet.Next()
 		if err != nil {
 			return
 		}
-		c.free()
+		c.Free()
 	}
 }
 
@@ -208,11 +210,11 @@ func (t *pair) forget(comet *source) {
 func (t *pair) toComet(early []byte) {
 	defer t.end()
 	err := t.say(early)
-	for client := newSource(t.client); ; {
+	for client := chunk.NewSource(t.client); ; {
 		if err == nil {
 			err = t.part()
 		}
-		c, rerr := client.next()
+		c, rerr := client.Next()
 		if errors.Is(rerr, os.ErrDeadlineExceeded) && t.listens() {
 			continue
 		}
@@ -220,13 +222,13 @@ func (t *pair) toComet(early []byte) {
 			break
 		}
 		if err == nil {
-			err = t.say(c.bytes())
+			err = t.say(c.Bytes())
 		}
-		c.free()
+		c.Free()
 	}
-	closeWrite(t.comet)
-	t.comet.SetReadDeadline(time.Now().Add(linger))
-	if why := t.isShut(); why != endNone && !why.gentle() {
+	CloseWrite(t.comet)
+	t.comet.SetReadDeadline(time.Now().Add(Linger))
+	if why := t.isShut(); why != None && !why.gentle() {
 		t.comet.SetReadDeadline(past)
 	}
 }
@@ -239,7 +241,7 @@ func (t *pair) listens() bool {
 	}
 	t.client.SetReadDeadline(time.Time{})
 	if t.told.Load() { // which may have come just before
-		t.client.SetReadDeadline(time.Now().Add(linger))
+		t.client.SetReadDeadline(time.Now().Add(Linger))
 	}
 	return true
 }
@@ -250,11 +252,11 @@ func (t *pair) say(p []byte) (err error) {
 	for len(p) > 0 && err == nil && t.parted.Load() == 0 {
 		n := len(p)
 		if t.leaves() {
-			n = t.said.next(p)
+			n = t.said.Next(p)
 		} else {
-			t.said.feed(p)
+			t.said.Feed(p)
 		}
-		if err = t.write(t.comet, p[:n], endCometStuck); err == nil {
+		if err = t.write(t.comet, p[:n], CometStuck); err == nil {
 			err = t.part()
 		}
 		p = p[n:]
@@ -264,19 +266,19 @@ func (t *pair) say(p []byte) (err error) {
 
 // leaves tells whether the tunnel was asked to end, and neither side was told yet.
 func (t *pair) leaves() bool {
-	return t.asked() != endNone && t.isShut() == endNone && !t.told.Load() && t.parted.Load() == 0
+	return t.Asked() != None && t.isShut() == None && !t.told.Load() && t.parted.Load() == 0
 }
 
 // part tells the comet the end, as its client would, if it is time and a close frame may
 // stand there.
 func (t *pair) part() error {
-	if !t.leaves() || !t.said.between() {
+	if !t.leaves() || !t.said.Between() {
 		return nil
 	}
 	t.parted.Store(time.Now().UnixNano())
-	bye := maskedCloseFrame(closeGoingAway)
+	bye := wsframe.MaskedClose(wsframe.GoingAway)
 	t.in -= int64(len(bye))
-	return t.write(t.comet, bye, endCometStuck)
+	return t.write(t.comet, bye, CometStuck)
 }
 
 // end closes both sides when both directions have ended.
@@ -297,8 +299,8 @@ func (t *pair) abandon() {
 // drop ends a connection of which nothing is expected any more; what was written and
 // not yet taken is dropped with it, instead of being kept by the kernel.
 func drop(c net.Conn) {
-	if s, ok := c.(*secureConn); ok {
-		s.abort()
+	if s, ok := c.(interface{ Abort() }); ok {
+		s.Abort()
 		return
 	}
 	if l, ok := c.(interface{ SetLinger(sec int) error }); ok {
@@ -307,11 +309,17 @@ func drop(c net.Conn) {
 	c.Close()
 }
 
-// closeWrite says that no more will be written.
-func closeWrite(c net.Conn) {
+// CloseWrite says that no more will be written.
+func CloseWrite(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // fails when it has ended already
 		return
 	}
 	c.Close()
+}
+
+// isTLS tells whether what is written to a connection goes out in records of TLS.
+func isTLS(conn net.Conn) bool {
+	_, is := conn.(interface{ ConnectionState() tls.ConnectionState })
+	return is
 }

@@ -1,15 +1,17 @@
-package balancer
+// Package wsframe follows a stream of WebSocket frames without reading what is in them,
+// and makes close frames (RFC 6455).
+package wsframe
 
 import (
 	"encoding/binary"
 	"math/rand/v2"
 )
 
-// frames follows a stream of WebSocket frames (RFC 6455, 5.2) by their headers
+// Follower follows a stream of WebSocket frames (RFC 6455, 5.2) by their headers
 // alone, to know where a frame of our own may be put. Payloads are neither kept nor
 // understood, so extensions like permessage-deflate do not matter. Each tunnel has two
 // of them for its life: nothing of a header is kept but what is still needed.
-type frames struct {
+type Follower struct {
 	left   uint64 // bytes of the present payload to come; its length, as far as known, within the header
 	have   uint8  // bytes of the present header that were seen
 	size   uint8  // of the present header, as far as known
@@ -20,16 +22,16 @@ type frames struct {
 
 const opClose = 8
 
-// feed takes the next bytes of the stream.
-func (f *frames) feed(p []byte) {
+// Feed takes the next bytes of the stream.
+func (f *Follower) Feed(p []byte) {
 	for len(p) > 0 {
-		p = p[f.next(p):]
+		p = p[f.Next(p):]
 	}
 }
 
-// next takes the next bytes of the stream, to the end of the present frame at most, and
+// Next takes the next bytes of the stream, to the end of the present frame at most, and
 // returns how many.
-func (f *frames) next(p []byte) (n int) {
+func (f *Follower) Next(p []byte) (n int) {
 	if f.have == 0 && f.left == 0 && len(p) >= maxFrameHead {
 		n = f.whole(p)
 	}
@@ -47,14 +49,14 @@ func (f *frames) next(p []byte) (n int) {
 	return n + int(payload)
 }
 
-// beforeClose takes the next bytes of the stream up to a close frame, and tells whether
+// BeforeClose takes the next bytes of the stream up to a close frame, and tells whether
 // there is one.
-func (f *frames) beforeClose(p []byte) (n int, found bool) {
+func (f *Follower) BeforeClose(p []byte) (n int, found bool) {
 	for n < len(p) {
-		if f.between() && p[n]&0x0f == opClose {
+		if f.Between() && p[n]&0x0f == opClose {
 			return n, true
 		}
-		n += f.next(p[n:])
+		n += f.Next(p[n:])
 	}
 	return n, false
 }
@@ -63,7 +65,7 @@ func (f *frames) beforeClose(p []byte) (n int, found bool) {
 const maxFrameHead = 14
 
 // whole takes a whole header, as header does byte by byte, and returns its length.
-func (f *frames) whole(p []byte) (n int) {
+func (f *Follower) whole(p []byte) (n int) {
 	n, f.left = 2, uint64(p[1]&0x7f)
 	switch f.left {
 	case 126:
@@ -81,7 +83,7 @@ func (f *frames) whole(p []byte) (n int) {
 }
 
 // header takes the next byte of a header, and tells whether it was the last.
-func (f *frames) header(c byte) bool {
+func (f *Follower) header(c byte) bool {
 	switch {
 	case f.have == 0:
 		f.op, f.size = c, 2
@@ -110,29 +112,32 @@ func (f *frames) header(c byte) bool {
 	return true
 }
 
-// between tells whether the stream stands between two frames, where a control
+// Between tells whether the stream stands between two frames, where a control
 // frame may be put: they may stand between the fragments of a message, too.
-func (f *frames) between() bool { return f.have == 0 && f.left == 0 && !f.closed }
+func (f *Follower) Between() bool { return f.have == 0 && f.left == 0 && !f.closed }
 
-// closeCode is a status of a WebSocket close frame (RFC 6455, 7.4.1, and IANA's list).
-type closeCode uint16
+// Closed tells whether a close frame went by.
+func (f *Follower) Closed() bool { return f.closed }
+
+// Code is a status of a WebSocket close frame (RFC 6455, 7.4.1, and IANA's list).
+type Code uint16
 
 const (
-	// closeGoingAway: the balancer stops.
-	closeGoingAway closeCode = 1001
-	// closeRestart: the comet is gone. CometD's client comes back on a new socket.
-	closeRestart closeCode = 1012
-	// closeTryLater: there is no comet.
-	closeTryLater closeCode = 1013
+	// GoingAway: the balancer stops.
+	GoingAway Code = 1001
+	// Restart: the comet is gone. CometD's client comes back on a new socket.
+	Restart Code = 1012
+	// TryLater: there is no comet.
+	TryLater Code = 1013
 )
 
-// closeFrame is a close frame as a server sends it.
-func closeFrame(code closeCode) []byte {
+// Close is a close frame as a server sends it.
+func Close(code Code) []byte {
 	return []byte{0x80 | opClose, 2, byte(code >> 8), byte(code)}
 }
 
-// maskedCloseFrame is a close frame as a client sends it.
-func maskedCloseFrame(code closeCode) []byte {
+// MaskedClose is a close frame as a client sends it.
+func MaskedClose(code Code) []byte {
 	frame := []byte{0x80 | opClose, 0x80 | 2, 0, 0, 0, 0, byte(code >> 8), byte(code)}
 	key := frame[2:6]
 	binary.LittleEndian.PutUint32(key, rand.Uint32())

@@ -1,7 +1,0 @@
-//go:build !unix
-
-package balancer
-
-const lazyReads = false
-
-func (s *source) tryRead(uintptr) bool { return true }
