@@ -92,7 +92,7 @@ func TestAccessLog(t *testing.T) {
 func testRecord() (*record, described) {
 	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 	return &record{
-			began: now.Add(-time.Second), ended: now, waited: 250 * time.Millisecond, comet: &comet{cometURL: cometURL{name: "a"}},
+			began: now.Add(-time.Second), ended: now, waited: 250 * time.Millisecond, comet: &comet{name: "a"},
 			reason: ReasonCookie, kind: recordPage, status: 200, in: 1, out: 2,
 		}, &lasting{facts{
 			client: netip.MustParseAddr("10.0.0.7"), method: []byte("GET"), target: []byte("/a\"\n\xff\x7f"), proto: []byte("HTTP/1.1"),

@@ -248,7 +248,7 @@ func (b *Balancer) Collectors() []prometheus.Collector {
 	all := append(b.metrics.collectors(), b.entries.collectors()...)
 	all = append(all, b.lanes.collectors()...)
 	all = append(all, b.access.all)
-	return append(all, cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, listReloads{b.fleet.finder}, b.fleet.learnt.gauge(), tlsfiles.FilesCollector(b.tlsFiles))
+	return append(all, cometStates{b.fleet}, b.admission, b.door, cometGauges{b.fleet}, b.fleet.finder, b.fleet.learnt.gauge(), tlsfiles.FilesCollector(b.tlsFiles))
 }
 
 // quietLogger takes what fasthttp logs: errors of connections, of which the metrics

@@ -107,8 +107,8 @@ func newBench(t *testing.T, g *gossip, listed ...string) *bench {
 
 func (b *bench) check(ctx context.Context, c *comet) (checkResult, error) {
 	b.mu.Lock()
-	mood := b.mood[c.addr]
-	b.calls[c.addr]++
+	mood := b.mood[c.Addr]
+	b.calls[c.Addr]++
 	b.mu.Unlock()
 	switch {
 	case mood == nil:
@@ -162,7 +162,7 @@ func (b *bench) after(d time.Duration) {
 func (b *bench) comet(addr string) *comet {
 	b.t.Helper()
 	for _, c := range b.fleet.snapshot().comets {
-		if c.addr == addr {
+		if c.Addr == addr {
 			return c
 		}
 	}

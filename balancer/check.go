@@ -92,15 +92,15 @@ type visit struct {
 }
 
 func (k *checker) visit(ctx context.Context, c *comet, cfg *Config) *visit {
-	v := &visit{ctx: ctx, origin: "http://" + c.addr, path: c.path}
-	if c.secure {
-		v.origin = "https://" + c.addr
+	v := &visit{ctx: ctx, origin: "http://" + c.Addr, path: c.Path}
+	if c.Secure {
+		v.origin = "https://" + c.Addr
 	}
 	if v.path == "" {
 		v.path = cfg.Path
 	}
 	dial := func(ctx context.Context, _, addr string) (net.Conn, error) {
-		o, err := k.live.connector.open(ctx, addr, c.certName(), origin{})
+		o, err := k.live.connector.open(ctx, addr, c.CertName(), origin{})
 		return o.conn, err
 	}
 	v.client = &http.Client{

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
@@ -66,11 +67,11 @@ func checkOf(t *testing.T, url string, timeout time.Duration) (checkResult, erro
 
 func checkBy(t *testing.T, cfg Config, url string) (checkResult, error) {
 	t.Helper()
-	u, err := parseCometURL(url)
+	u, err := discovery.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newComet(u, "", "", time.Time{})
+	c := newComet(u, u.Origin, "", time.Time{})
 	return newChecker(liveOf(t, cfg)).check(context.Background(), c)
 }
 
@@ -98,12 +99,12 @@ func TestCheckOfOurs(t *testing.T) {
 			}
 			io.WriteString(w, answer)
 		}))
-		u, err := parseCometURL(s.URL)
+		u, err := discovery.ParseURL(s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg := DefaultConfig()
-		c := newComet(u, "", "", time.Time{})
+		c := newComet(u, u.Origin, "", time.Time{})
 		c.gossips = true
 		if got, err := newChecker(liveOf(t, cfg)).check(context.Background(), c); got != want {
 			t.Errorf("%q: %s, %v; want %s", answer, got, err, want)

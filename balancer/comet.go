@@ -2,15 +2,10 @@ package balancer
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/sticky"
 	"github.com/halleycomet/halley/internal/tunnel"
 )
@@ -20,11 +15,12 @@ import (
 // snapshot, until the comet is gone.
 type comet struct {
 	// Fixed after construction.
-	cometURL
+	discovery.Endpoint
+	name    string     // its stable name; of one that does not gossip the origin
 	nameTag sticky.Tag // of name; in cookies
 	tag     sticky.Tag // of the incarnation; in clientIds. Empty when it does not gossip
 	gossips bool
-	urlTag  sticky.Tag  // of its normalised URL, under which it may be or have been listed
+	urlTag  sticky.Tag  // of its origin, under which it may be or have been listed
 	hash    uint64      // of name; for rendezvous hashing
 	started time.Time   // by its own clock; zero when it does not gossip
 	up      *upstream   // its connections
@@ -63,14 +59,15 @@ type comet struct {
 
 // newComet makes a comet in state Unknown, without connections. An empty tag means
 // that it does not gossip.
-func newComet(u cometURL, urlTag, tag sticky.Tag, started time.Time) *comet {
+func newComet(at discovery.Endpoint, name string, tag sticky.Tag, started time.Time) *comet {
 	c := &comet{
-		cometURL: u,
-		nameTag:  sticky.NameTag(u.name),
+		Endpoint: at,
+		name:     name,
+		nameTag:  sticky.NameTag(name),
 		tag:      tag,
 		gossips:  tag != "",
-		urlTag:   urlTag,
-		hash:     hashString(u.name),
+		urlTag:   sticky.NameTag(at.Origin),
+		hash:     hashString(name),
 		started:  started,
 		wake:     make(chan struct{}, 1),
 	}
@@ -164,75 +161,6 @@ func (l *load) heard(n int64) {
 func (l *load) age() {
 	n := l.placed.Load()
 	l.placed.CompareAndSwap(n, n/2)
-}
-
-// cometURL is where a comet is, and its name there.
-type cometURL struct {
-	name   string // of the comet; for a static one the normalised URL
-	addr   string // host:port, to dial
-	url    string // as it is shown
-	secure bool   // it is reached over TLS
-	host   string // for which its certificate must be; empty: the host in addr
-	path   string // of the Bayeux endpoint in its URL, empty when there is none
-}
-
-// certName is the host for which the comet's certificate must be; empty without TLS.
-func (u *cometURL) certName() string {
-	switch {
-	case !u.secure:
-		return ""
-	case u.host != "":
-		return u.host
-	}
-	host, _, err := net.SplitHostPort(u.addr)
-	if err != nil {
-		return u.addr // of which parseURL has made one with a port
-	}
-	return host
-}
-
-// parseCometURL reads and normalises an entry of the static list: lower case, the
-// port always there, no path.
-func parseCometURL(raw string) (cometURL, error) {
-	u, err := parseURL(raw)
-	if err != nil {
-		return cometURL{}, err
-	}
-	if u.path != "" && u.path != "/" {
-		return cometURL{}, errors.New("has a path: a comet is listed as http://host:port")
-	}
-	return cometURL{name: u.name, addr: u.addr, url: u.name, secure: u.secure}, nil
-}
-
-// parseURL reads the URL of a comet. Its name is the normalised URL without the path.
-func parseURL(raw string) (cometURL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || !strings.Contains(raw, "://") {
-		return cometURL{}, errors.New("is no URL like http://host:port")
-	}
-	scheme, port := strings.ToLower(u.Scheme), "80"
-	switch scheme {
-	case "ws":
-		scheme = "http"
-	case "https", "wss":
-		scheme, port = "https", "443"
-	}
-	switch {
-	case scheme != "http" && scheme != "https":
-		return cometURL{}, fmt.Errorf("has scheme %q: comets are reached over http or https", scheme)
-	case u.Hostname() == "":
-		return cometURL{}, errors.New("has no host")
-	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return cometURL{}, errors.New("is more than a scheme, a host, a port and a path")
-	}
-	if u.Port() != "" {
-		port = u.Port()
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return cometURL{}, fmt.Errorf("has port %q", port)
-	}
-	addr := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-	return cometURL{name: scheme + "://" + addr, addr: addr, secure: scheme == "https", url: raw, path: u.EscapedPath()}, nil
 }
 
 // CometStatus is what the balancer knows of one comet.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/bayeux"
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/origins"
 	"go.uber.org/zap"
 )
@@ -243,11 +244,9 @@ func (c *Config) Validate() error {
 	if !strings.HasPrefix(c.Path, "/") || c.Path != "/" && strings.HasSuffix(c.Path, "/") || strings.ContainsAny(c.Path, "?# ") {
 		bad("path", "%q is not a path like /cometd", c.Path)
 	}
-	var listed entryList
-	for _, text := range c.Comets {
-		listed.add("comets: ", text)
+	if _, err := discovery.Parse("comets: ", c.Comets); err != nil {
+		errs = append(errs, err)
 	}
-	errs = append(errs, listed.errs...)
 	switch c.Place {
 	case PlaceAuto, PlaceLoad:
 	case PlaceIP:

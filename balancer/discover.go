@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/cluster"
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/sticky"
 	"github.com/halleycomet/halley/internal/tunnel"
 	"go.uber.org/zap"
@@ -18,13 +19,13 @@ func (f *fleet) run(ctx context.Context) error {
 	var checks sync.WaitGroup
 	defer checks.Wait()
 	defer cancel()
-	checks.Go(func() { f.finder.run(ctx) })
+	checks.Go(func() { f.finder.Run(ctx) })
 
 	last := &cluster.View{}
 	apply := func(v *cluster.View, synced bool) {
 		last = v
 		var found []*comet
-		list, complete := f.finder.list()
+		list, complete := f.finder.List()
 		f.update(func() {
 			found = append(f.apply(v), f.applyList(list)...)
 			if complete && !f.listed {
@@ -83,7 +84,7 @@ func (f *fleet) apply(v *cluster.View) (found []*comet) {
 			continue
 		}
 		if c == nil {
-			c = f.discover(n.cometURL, n.Name, sticky.Tag(n.Tag), n.Started)
+			c = f.discover(n.at, n.Name, sticky.Tag(n.Tag), n.Started)
 			found = append(found, c)
 		}
 		f.heard(c, n)
@@ -116,27 +117,27 @@ func (f *fleet) apply(v *cluster.View) (found []*comet) {
 // gives each its weight. Those that the list has lost keep their sessions until they
 // are moved or go down, and get no new ones.
 // The caller holds mu.
-func (f *fleet) applyList(list []listedComet) (found []*comet) {
-	at := make(map[string]listedComet, len(list))
+func (f *fleet) applyList(list []discovery.Comet) (found []*comet) {
+	at := make(map[string]discovery.Comet, len(list))
 	for _, l := range list {
-		at[l.addr] = l
+		at[l.Addr] = l
 	}
 	for _, c := range f.comets {
-		l, listed := at[c.addr]
+		l, listed := at[c.Addr]
 		switch {
 		case listed:
 			f.weigh(c, l)
 		case c.gossips:
-			f.weigh(c, listedComet{weight: 1})
+			f.weigh(c, discovery.Comet{Weight: 1})
 		} // else it keeps its weight: by that the clients that come by address are found, until they are moved
-		delete(at, c.addr)
+		delete(at, c.Addr)
 		if !c.gossips {
 			f.delist(c, listed)
 		}
 	}
 	for _, l := range list {
-		if _, missing := at[l.addr]; missing {
-			c := f.discover(l.cometURL, l.name, "", time.Time{})
+		if _, missing := at[l.Addr]; missing {
+			c := f.discover(l.Endpoint, l.Origin, "", time.Time{})
 			f.weigh(c, l)
 			found = append(found, c)
 		}
@@ -145,9 +146,9 @@ func (f *fleet) applyList(list []listedComet) (found []*comet) {
 }
 
 // weigh gives a comet the weight that the list has for it. The caller holds mu.
-func (f *fleet) weigh(c *comet, l listedComet) {
-	share, tier := c.share.Swap(l.weight), c.tier.Swap(l.tier)
-	if share != l.weight || tier != l.tier {
+func (f *fleet) weigh(c *comet, l discovery.Comet) {
+	share, tier := c.share.Swap(l.Weight), c.tier.Swap(l.Tier)
+	if share != l.Weight || tier != l.Tier {
 		f.dirty = true // somebody may wait for it
 	}
 }
@@ -155,7 +156,7 @@ func (f *fleet) weigh(c *comet, l listedComet) {
 // node is a comet as the gossip has it.
 type node struct {
 	cluster.Node
-	cometURL
+	at       discovery.Endpoint
 	newest   bool // of its name
 	replaced bool // a newer live one has its address: its process cannot be there any more
 }
@@ -174,31 +175,29 @@ func (f *fleet) gossiped(v *cluster.View) []*node {
 		if n.Role != cluster.RoleComet {
 			continue
 		}
-		u, err := parseURL(n.URL)
+		u, err := discovery.ParseURL(n.URL)
 		if err != nil || !sticky.Tag(n.Tag).Valid() {
 			f.log.Debug("gossip names a comet that cannot be used", zap.String("comet", n.Name),
 				zap.String("tag", n.Tag), zap.String("url", n.URL), zap.Error(err))
 			continue
 		}
 		last := i+1 == len(v.Nodes) || v.Nodes[i+1].Name != n.Name
-		at := &node{Node: n, cometURL: u, newest: last}
+		at := &node{Node: n, at: u, newest: last}
 		nodes = append(nodes, at)
-		if h := holder[u.addr]; n.State.Live() && (h == nil || h.Started.Before(n.Started)) {
-			holder[u.addr] = at
+		if h := holder[u.Addr]; n.State.Live() && (h == nil || h.Started.Before(n.Started)) {
+			holder[u.Addr] = at
 		}
 	}
 	for _, n := range nodes {
-		h := holder[n.addr]
+		h := holder[n.at.Addr]
 		n.replaced = h != nil && h != n
 	}
 	return nodes
 }
 
 // discover makes a comet, to be checked. The caller holds mu.
-func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.Time) *comet {
-	urlTag := sticky.NameTag(u.name)
-	u.name = name
-	c := newComet(u, urlTag, tag, started)
+func (f *fleet) discover(at discovery.Endpoint, name string, tag sticky.Tag, started time.Time) *comet {
+	c := newComet(at, name, tag, started)
 	c.since, c.why = time.Now(), causeFound
 	c.counts = f.metrics.of(c.name)
 	if f.drained[name] {
@@ -211,14 +210,14 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 	if old != nil {
 		f.inherit(c, old)
 	} else {
-		c.up, c.tunnels, c.load = newUpstream(u.addr, f.live), tunnel.NewSet(), &load{}
-		c.up.certName = u.certName()
+		c.up, c.tunnels, c.load = newUpstream(at.Addr, f.live), tunnel.NewSet(), &load{}
+		c.up.certName = at.CertName()
 		c.limits = newGate(func() *Limits { return &f.conf().Limits })
 	}
 	if c.state.Store(uint32(c.cond.state())); c.is(Draining) {
 		f.drains = append(f.drains, departing{c, c.drains[0]})
 	}
-	f.log.Info("comet found", zap.String("comet", c.name), zap.String("addr", c.addr), zap.String("tag", string(tag)))
+	f.log.Info("comet found", zap.String("comet", c.name), zap.String("addr", c.Addr), zap.String("tag", string(tag)))
 	return c
 }
 
@@ -228,7 +227,7 @@ func (f *fleet) discover(u cometURL, name string, tag sticky.Tag, started time.T
 // which came back in its place before the gossip noticed. The caller holds mu.
 func (f *fleet) predecessor(c *comet) *comet {
 	for _, old := range f.comets {
-		if old.addr == c.addr && old.key() != c.key() && (!old.gossips || old.downAt.Load() != 0) {
+		if old.Addr == c.Addr && old.key() != c.key() && (!old.gossips || old.downAt.Load() != 0) {
 			return old
 		}
 	}
@@ -239,10 +238,10 @@ func (f *fleet) predecessor(c *comet) *comet {
 // ends old without a word to its clients. The caller holds mu.
 func (f *fleet) inherit(c, old *comet) {
 	c.up, c.tunnels, c.load, c.limits = old.up, old.tunnels, old.load, old.limits
-	if c.certName() != old.certName() { // the gossip knows better than the list whether it is TLS
+	if c.CertName() != old.CertName() { // the gossip knows better than the list whether it is TLS
 		old.up.close()
-		c.up = newUpstream(c.addr, f.live)
-		c.up.certName = c.certName()
+		c.up = newUpstream(c.Addr, f.live)
+		c.up.certName = c.CertName()
 	}
 	c.fresh.Store(old.fresh.Load())
 	if !old.gossips || old.cond.base == Healthy {
@@ -265,7 +264,7 @@ func (f *fleet) inherit(c, old *comet) {
 	old.state.Store(uint32(Gone))
 	old.since, old.why = time.Now(), causeInherited
 	f.bury(old)
-	f.log.Info("comet gone", zap.String("comet", old.name), zap.String("addr", old.addr),
+	f.log.Info("comet gone", zap.String("comet", old.name), zap.String("addr", old.Addr),
 		zap.String("tag", string(old.tag)), zap.String("reason", string(causeInherited)), zap.String("by", c.name))
 }
 
@@ -277,10 +276,7 @@ func (f *fleet) remember(n *node, why cause) {
 			return
 		}
 	}
-	u := n.cometURL
-	urlTag := sticky.NameTag(u.name)
-	u.name = n.Name
-	c := newComet(u, urlTag, sticky.Tag(n.Tag), n.Started)
+	c := newComet(n.at, n.Name, sticky.Tag(n.Tag), n.Started)
 	c.load = &load{}
 	c.since, c.why = time.Now(), why
 	c.cond = c.cond.next(eventGone)

@@ -160,9 +160,8 @@
 //
 // fleet.mu (comets and their states), gate.mu (who queues for a comet; entering and
 // leaving take no lock), evidence.mu (what clients met with), upstream.mu (the
-// connections to one comet), upload.mu (the deadlines of one), finder.mu (the lists of
-// comets), learnt.mu (the sessions that are learnt), admission.mu, door.mu, the mutex of each tunnel.Set,
-// clients.mu, and live.mu, during a reload. But for the last none is held while another is
-// taken; what the fleet causes (waiting broken off, tunnels closed) happens after
-// fleet.mu is free.
+// connections to one comet), upload.mu (the deadlines of one), learnt.mu (the sessions
+// that are learnt), admission.mu, door.mu, the mutex of each tunnel.Set, clients.mu, and
+// live.mu, during a reload. But for the last none is held while another is taken; what
+// the fleet causes (waiting broken off, tunnels closed) happens after fleet.mu is free.
 package balancer

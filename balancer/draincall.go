@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/halleycomet/halley/internal/discovery"
 )
 
 // Why [Balancer.Drain] and [Balancer.Undrain] refuse.
@@ -76,8 +78,8 @@ func (b *Balancer) cometName(name string) string {
 	if !strings.Contains(name, "://") {
 		return name
 	}
-	if u, err := parseURL(name); err == nil {
-		return u.name
+	if u, err := discovery.ParseURL(name); err == nil {
+		return u.Origin
 	}
 	return name
 }

@@ -67,7 +67,7 @@ func (b *Balancer) partLater(rq *exchange, d decision, clientID string) {
 	one := parting{due: time.Now().Add(partAfter), out: outgoing{wait: partTime}}
 	from := rq.from
 	rq.write([]bayeux.Message{bye}, &one.out, &from)
-	one.out.head = appendHead(nil, &from, d.comet.addr, rq.conf.Cookie.Name, d.requestCookie)
+	one.out.head = appendHead(nil, &from, d.comet.Addr, rq.conf.Cookie.Name, d.requestCookie)
 	if !rq.farewell.drain.partings.add(one) {
 		b.metrics.unparted.Inc()
 	}

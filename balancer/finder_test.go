@@ -15,16 +15,25 @@ import (
 	"time"
 
 	"github.com/halleycomet/halley/cluster"
+	"github.com/halleycomet/halley/internal/discovery"
+	"github.com/halleycomet/halley/internal/dnstest"
 	"github.com/halleycomet/halley/internal/tlstest"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
 
 // found is a fleet of names that a table answers.
-func found(t *testing.T, d *dnsTable, g *gossip, listed ...string) (*bench, *observer.ObservedLogs) {
+func found(t *testing.T, d *dnstest.Table, g *gossip, listed ...string) (*bench, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
 	b := newBench(t, g, listed...)
-	b.fleet.finder.dns, b.fleet.finder.log = d, zap.New(core)
+	cfg := b.fleet.finderConfig()
+	cfg.Resolver, cfg.Log = d, zap.New(core)
+	finder, err := discovery.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.fleet.finder = finder
 	return b, logs
 }
 
@@ -32,7 +41,7 @@ func found(t *testing.T, d *dnsTable, g *gossip, listed ...string) (*bench, *obs
 func (b *bench) addrs() string {
 	var out []string
 	for _, c := range b.fleet.snapshot().comets {
-		s := c.addr
+		s := c.Addr
 		if !c.is(Healthy) {
 			s += " " + c.State().String()
 		}
@@ -42,8 +51,8 @@ func (b *bench) addrs() string {
 }
 
 // lookups waits until the name comets was asked for n times more.
-func (b *bench) lookups(d *dnsTable, n int) {
-	for until := d.asks("comets") + n; d.asks("comets") < until; {
+func (b *bench) lookups(d *dnstest.Table, n int) {
+	for until := d.Asks("comets") + n; d.Asks("comets") < until; {
 		b.after(100 * time.Millisecond)
 	}
 }
@@ -60,34 +69,34 @@ func (b *bench) wantAddrs(what, want string) {
 // for a while. What comes back while it drains is as before.
 func TestNameIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dnsTable{hosts: map[string][]string{"comets": {"10.0.0.1", "10.0.0.2"}}}
+		d := dnstest.NewTable(map[string][]string{"comets": {"10.0.0.1", "10.0.0.2"}}, nil)
 		b, _ := found(t, d, nil, "dns://comets:81 weight=3")
 		b.run()
 		b.wantAddrs("first answer", "10.0.0.1:81, 10.0.0.2:81")
 		if s := b.fleet.status()[0]; s.Weight != 3 || s.Name != "http://10.0.0.1:81" || !b.fleet.snapshot().ready {
 			t.Errorf("%+v", s)
 		}
-		n := d.asks("comets")
+		n := d.Asks("comets")
 		b.after(50 * time.Second)
-		if n = d.asks("comets") - n; n < 8 || n > 12 { // every 5 s, give or take a tenth
+		if n = d.Asks("comets") - n; n < 8 || n > 12 { // every 5 s, give or take a tenth
 			t.Errorf("asked %d times in 50 s", n)
 		}
 
-		d.set("comets", "10.0.0.1", "10.0.0.3")
+		d.Set("comets", "10.0.0.1", "10.0.0.3")
 		b.lookups(d, 1)
 		b.wantAddrs("new and missing", "10.0.0.1:81, 10.0.0.2:81, 10.0.0.3:81")
 		two := b.comet("10.0.0.2:81")
 		two.load.begin()
 		b.lookups(d, 1)
 		b.wantAddrs("missing twice", "10.0.0.1:81, 10.0.0.2:81 draining, 10.0.0.3:81")
-		d.set("comets", "10.0.0.1", "10.0.0.2", "10.0.0.3")
+		d.Set("comets", "10.0.0.1", "10.0.0.2", "10.0.0.3")
 		b.lookups(d, 1)
 		b.wantAddrs("back", "10.0.0.1:81, 10.0.0.2:81, 10.0.0.3:81")
 		if b.comet("10.0.0.2:81") != two {
 			t.Error("it came back as another comet")
 		}
 
-		d.set("comets", "10.0.0.1", "10.0.0.3")
+		d.Set("comets", "10.0.0.1", "10.0.0.3")
 		b.lookups(d, 2)
 		b.wantAddrs("missing for good", "10.0.0.1:81, 10.0.0.2:81 draining, 10.0.0.3:81")
 		b.after(20 * time.Second)
@@ -107,12 +116,12 @@ func TestNameIsFollowed(t *testing.T) {
 // still there, and at once when it is down.
 func TestUnlistedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dnsTable{hosts: map[string][]string{"comets": {"10.0.0.1", "10.0.0.2", "10.0.0.3"}}}
+		d := dnstest.NewTable(map[string][]string{"comets": {"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, nil)
 		b, _ := found(t, d, nil, "dns://comets")
 		b.run()
 		b.comet("10.0.0.2:80").load.begin()
 		b.comet("10.0.0.3:80").load.begin()
-		d.set("comets", "10.0.0.1")
+		d.Set("comets", "10.0.0.1")
 		b.lookups(d, 2)
 		b.wantAddrs("drained", "10.0.0.1:80, 10.0.0.2:80 draining, 10.0.0.3:80 draining")
 		b.refuses("10.0.0.3:80")
@@ -128,30 +137,25 @@ func TestUnlistedEnds(t *testing.T) {
 // No answer, and an empty one, change nothing, and are logged once.
 func TestNameServerIll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dnsTable{hosts: map[string][]string{"comets": {"10.0.0.1"}}}
+		d := dnstest.NewTable(map[string][]string{"comets": {"10.0.0.1"}}, nil)
 		b, logs := found(t, d, nil, "dns://comets", "http://10.0.0.9")
 		b.run()
 		for i := range 4 {
-			d.fails([]error{errors.New("timeout"), nil}[i%2])
-			d.set("comets")
+			d.Fails([]error{errors.New("timeout"), nil}[i%2])
+			d.Set("comets")
 			b.after(30 * time.Second)
 			b.wantAddrs("ill", "10.0.0.1:80, 10.0.0.9:80")
 		}
 		if n := logs.FilterMessageSnippet("cannot be looked up").Len(); n != 4 {
 			t.Errorf("%d lines of log for 4 changes", n)
 		}
-		d.set("comets", "10.0.0.2")
+		d.Set("comets", "10.0.0.2")
 		b.lookups(d, 2)
 		if got := b.addrs(); !strings.HasPrefix(got, "10.0.0.1:80 draining, 10.0.0.2:80, ") {
 			t.Errorf("well again: %s", got)
 		}
-		var failed, empty float64
-		for _, c := range []struct {
-			result lookupResult
-			n      *float64
-		}{{lookupFailed, &failed}, {lookupEmpty, &empty}} {
-			*c.n = count(t, b.fleet.metrics.lookups.WithLabelValues("dns://comets:80", string(c.result)))
-		}
+		failed := sumOf(t, "lookups_total", []prometheus.Collector{b.fleet.finder}, "name=dns://comets:80", "result=failed")
+		empty := sumOf(t, "lookups_total", []prometheus.Collector{b.fleet.finder}, "name=dns://comets:80", "result=empty")
 		if failed < 10 || empty < 10 {
 			t.Errorf("%v failed, %v empty", failed, empty)
 		}
@@ -162,9 +166,10 @@ func TestNameServerIll(t *testing.T) {
 // answer.
 func TestReadyAfterLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dnsTable{hosts: map[string][]string{}, err: errors.New("timeout")}
+		d := dnstest.NewTable(nil, nil)
+		d.Fails(errors.New("timeout"))
 		b, _ := found(t, d, nil, "dns://comets")
-		if _, complete := b.fleet.finder.list(); complete {
+		if _, complete := b.fleet.finder.List(); complete {
 			t.Error("complete before it was asked")
 		}
 		b.run()
@@ -181,12 +186,11 @@ func TestReadyAfterLookups(t *testing.T) {
 // is that comet, with the weight of the list, and loses it with its place there.
 func TestServiceAndGossip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dnsTable{
-			hosts: map[string][]string{"a.": {"10.0.0.1"}, "b.": {"10.0.0.2"}},
-			srv: map[string][]*net.SRV{"_c._tcp.x": {
-				{Target: "a.", Port: 8080, Weight: 7, Priority: 1}, {Target: "b.", Port: 8080, Weight: 9, Priority: 2},
-			}},
-		}
+		two := &net.SRV{Target: "b.", Port: 8080, Weight: 9, Priority: 2}
+		d := dnstest.NewTable(
+			map[string][]string{"a.": {"10.0.0.1"}, "b.": {"10.0.0.2"}},
+			map[string][]*net.SRV{"_c._tcp.x": {{Target: "a.", Port: 8080, Weight: 7, Priority: 1}, two}},
+		)
 		g := newGossip()
 		b, _ := found(t, d, g, "srv://_c._tcp.x", "http://10.0.0.1:8080 weight=2", "http://z weight=0")
 		b.run()
@@ -203,9 +207,7 @@ func TestServiceAndGossip(t *testing.T) {
 				t.Fatalf("to %s", to.name)
 			}
 		}
-		d.mu.Lock()
-		d.srv["_c._tcp.x"] = d.srv["_c._tcp.x"][1:]
-		d.mu.Unlock()
+		d.SetService("_c._tcp.x", two)
 		b.after(15 * time.Second)
 		// The entry of the configuration is all that there is now.
 		if a.share.Load() != 2 || b.comet("10.0.0.2:8080").tier.Load() != 0 || !a.is(Healthy) {
@@ -224,7 +226,7 @@ func TestServiceAndGossip(t *testing.T) {
 // A reload takes names off and on.
 func TestReloadOfNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dnsTable{hosts: map[string][]string{"a": {"10.0.0.1"}, "b": {"10.0.0.2"}}}
+		d := dnstest.NewTable(map[string][]string{"a": {"10.0.0.1"}, "b": {"10.0.0.2"}}, nil)
 		b, _ := found(t, d, nil, "dns://a")
 		b.run()
 		b.reload(func(c *Config) { c.Comets = []string{"dns://b", "dns://a"}; c.Discovery.DNSInterval = time.Second })
@@ -233,10 +235,10 @@ func TestReloadOfNames(t *testing.T) {
 		b.reload(func(c *Config) { c.Comets = []string{"dns://b"} })
 		b.after(time.Second)
 		b.wantAddrs("one less", "10.0.0.1:80 draining, 10.0.0.2:80")
-		n, m := d.asks("a"), d.asks("b")
+		n, m := d.Asks("a"), d.Asks("b")
 		b.after(time.Minute)
-		if d.asks("a") != n || d.asks("b") < m+50 {
-			t.Errorf("asked %d times more for a, %d for b", d.asks("a")-n, d.asks("b")-m)
+		if d.Asks("a") != n || d.Asks("b") < m+50 {
+			t.Errorf("asked %d times more for a, %d for b", d.Asks("a")-n, d.Asks("b")-m)
 		}
 	})
 }
@@ -276,8 +278,8 @@ func TestCometsFile(t *testing.T) {
 	}
 	write("nowhere\n")
 	b.until("the mistake is logged", func() bool { return logs.FilterMessageSnippet("cannot be used").Len() == 1 })
-	if _, failed := b.fleet.finder.file.Counts(); failed != 1 || !b.comet(z).is(Healthy) {
-		t.Errorf("%d failures, z is %s", failed, b.comet(z).State())
+	if failed := b.scrape("list_reloads_total", "result=failed"); failed != 1 || !b.comet(z).is(Healthy) {
+		t.Errorf("%v failures, z is %s", failed, b.comet(z).State())
 	}
 	write("http://" + a.addr + "\nhttp://" + z.addr + "\n")
 	b.until("a is back", func() bool { return b.comet(a).is(Healthy) && b.comet(z).share.Load() == 1 })
@@ -285,7 +287,7 @@ func TestCometsFile(t *testing.T) {
 
 func (r *running) has(c *fakeComet) bool {
 	for _, have := range r.fleet.snapshot().comets {
-		if have.addr == c.addr {
+		if have.Addr == c.addr {
 			return true
 		}
 	}
@@ -295,7 +297,7 @@ func (r *running) has(c *fakeComet) bool {
 // From end to end with a name server: the comets of a name get its clients, under the
 // host that the clients named, and a change of the name fails no request.
 func TestNameServerAndRequests(t *testing.T) {
-	n := newNameServer(t)
+	n := dnstest.NewServer(t)
 	hosts := make(chan string, 1000)
 	a := newFakeComet(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		hosts <- r.Host
@@ -303,10 +305,10 @@ func TestNameServerAndRequests(t *testing.T) {
 	})
 	_, port, _ := net.SplitHostPort(a.addr)
 	other := newFakeCometAt(t, "b", "127.0.0.2:"+port, ok)
-	n.has(t, "comets.example. 0 A 127.0.0.1")
+	n.Has(t, "comets.example. 0 A 127.0.0.1")
 	cfg := quick()
 	cfg.Comets = []string{"dns://comets.example:" + port}
-	cfg.Discovery = Discovery{DNSServer: n.addr, DNSInterval: 20 * time.Millisecond}
+	cfg.Discovery = Discovery{DNSServer: n.Addr, DNSInterval: 20 * time.Millisecond}
 	b := run(t, cfg, nil)
 	b.until("a is healthy", func() bool { return b.has(a) && b.comet(a).is(Healthy) })
 	if got := b.post(handshake, "Host: www.example").one(t); got.failed() {
@@ -315,9 +317,9 @@ func TestNameServerAndRequests(t *testing.T) {
 	if h := <-hosts; h != "www.example" {
 		t.Errorf("the comet saw the host %q", h)
 	}
-	n.has(t, "comets.example. 0 A 127.0.0.1", "comets.example. 0 A 127.0.0.2")
+	n.Has(t, "comets.example. 0 A 127.0.0.1", "comets.example. 0 A 127.0.0.2")
 	b.until("b is healthy", func() bool { return b.has(other) && b.comet(other).is(Healthy) })
-	n.has(t, "comets.example. 0 A 127.0.0.2")
+	n.Has(t, "comets.example. 0 A 127.0.0.2")
 	for i := 0; !b.comet(a).is(Draining); i++ {
 		if got := b.post(handshake); got.status != 200 || got.one(t).failed() {
 			t.Fatalf("%d %s", got.status, got.body)
@@ -349,8 +351,8 @@ func (b *bench) reload(change func(*Config)) {
 
 // The certificate of a comet that was found by its name is to be for that name.
 func TestNamesOverTLS(t *testing.T) {
-	n := newNameServer(t)
-	n.has(t, "comets.example. 0 A 127.0.0.1", "others.example. 0 A 127.0.0.1")
+	n := dnstest.NewServer(t)
+	n.Has(t, "comets.example. 0 A 127.0.0.1", "others.example. 0 A 127.0.0.1")
 	authority := tlstest.New(t)
 	cert, key := authority.Named(t, t.TempDir(), "comet", pkix.Name{CommonName: "comets.example"}, time.Now().Add(time.Hour), "comets.example")
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -362,7 +364,7 @@ func TestNamesOverTLS(t *testing.T) {
 	for name, want := range map[string]State{"comets.example": Healthy, "others.example": Down} {
 		cfg := quick()
 		cfg.CometTLS.CAFile = authority.File
-		cfg.Comets, cfg.Discovery.DNSServer = []string{"dns+https://" + name + ":" + port}, n.addr
+		cfg.Comets, cfg.Discovery.DNSServer = []string{"dns+https://" + name + ":" + port}, n.Addr
 		b := run(t, cfg, nil)
 		b.untilState(a, want)
 		if got := b.post(handshake).one(t); got.failed() != (want == Down) {

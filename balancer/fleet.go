@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/sticky"
 	"go.uber.org/zap"
 )
@@ -30,7 +31,7 @@ type fleet struct {
 	metrics *metrics
 	members Members      // nil without gossip
 	options routeOptions // draws; the rest is in the configuration
-	finder  *finder
+	finder  *discovery.Finder
 	learnt  *learnt
 	// findLearnt is learnt.find, made once.
 	findLearnt func(clientID string) (sticky.Tag, bool)
@@ -86,11 +87,24 @@ func newFleet(live *live, members Members, m *metrics, onDown func(*comet)) (*fl
 	f.learnt = newLearnt(f.conf, m)
 	f.findLearnt = f.learnt.find
 	var err error
-	if f.finder, err = newFinder(live, m, f.listChanged); err != nil {
+	if f.finder, err = discovery.New(f.finderConfig()); err != nil {
 		return nil, fmt.Errorf("comets-file: %w", err)
 	}
 	f.snap.Store(&snapshot{})
 	return f, nil
+}
+
+// finderConfig is what the finder is made of.
+func (f *fleet) finderConfig() discovery.Config {
+	cfg := f.conf()
+	return discovery.Config{
+		File:     cfg.Discovery.CometsFile,
+		Entries:  func() []discovery.Entry { return f.live.now.Load().listed },
+		Resolver: discovery.NewResolver(cfg.Discovery.DNSServer),
+		Pause:    func() time.Duration { return jitter(f.conf().Discovery.DNSInterval) },
+		Changed:  f.listChanged,
+		Log:      cfg.Log,
+	}
 }
 
 // conf is the configuration as it is now.
@@ -106,7 +120,7 @@ func (f *fleet) listChanged() {
 
 // reloaded is called after the configuration has changed.
 func (f *fleet) reloaded() {
-	f.finder.ask()
+	f.finder.Refresh()
 	f.listChanged()
 	for _, c := range f.snapshot().comets {
 		c.checkNow() // by the new settings
@@ -245,7 +259,7 @@ func (f *fleet) transition(c *comet, e event, why cause, more ...zap.Field) {
 		c.checkNow()
 	}
 	f.log.Log(level, "comet "+to.String(), append(more,
-		zap.String("comet", c.name), zap.String("addr", c.addr), zap.String("tag", string(c.tag)),
+		zap.String("comet", c.name), zap.String("addr", c.Addr), zap.String("tag", string(c.tag)),
 		zap.Stringer("from", from), zap.String("reason", string(why)))...)
 	if to == Gone {
 		f.bury(c)
@@ -332,7 +346,7 @@ func (f *fleet) status() []CometStatus {
 	out := make([]CometStatus, 0, len(f.comets))
 	for _, c := range f.sorted() {
 		out = append(out, CometStatus{
-			Name: c.name, URL: c.url, Tag: string(c.tag), State: c.State().String(),
+			Name: c.name, URL: c.URL, Tag: string(c.tag), State: c.State().String(),
 			Since: c.since, Reason: string(c.why), CheckError: c.health.failure, Load: c.load.sessions(), Gossips: c.gossips,
 			Drains: reasonsOf(c.drains), Weight: int(c.share.Load()), Backup: c.tier.Load() > 0,
 			Held: c.load.held.Load(), Tunnels: c.tunnels.Len(), Connections: c.up.conns(), Queue: c.limits.waiters.Load(),

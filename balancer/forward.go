@@ -140,7 +140,7 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 	}
 	out := &rq.out
 	b.takeTurn(rq, d)
-	out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
+	out.head = appendHead(out.head[:0], &rq.from, c.Addr, rq.conf.Cookie.Name, d.requestCookie)
 	may := func() *failure {
 		switch {
 		case out.vigil.left():
@@ -223,7 +223,7 @@ func (b *Balancer) try(rq *exchange, d decision, pass pass) (verdict, *failure) 
 			} else {
 				b.takeTurn(rq, d)
 			}
-			out.head = appendHead(out.head[:0], &rq.from, c.addr, rq.conf.Cookie.Name, d.requestCookie)
+			out.head = appendHead(out.head[:0], &rq.from, c.Addr, rq.conf.Cookie.Name, d.requestCookie)
 			continue
 		}
 		if dialFailed {

@@ -193,7 +193,7 @@ func TestUnreachable(t *testing.T) {
 func TestLateSuccess(t *testing.T) {
 	b := newBench(t, nil, "http://a")
 	var a *comet
-	list, _ := b.fleet.finder.list()
+	list, _ := b.fleet.finder.List()
 	b.fleet.update(func() { a = b.fleet.applyList(list)[0] })
 	b.fleet.checkEnded(a, time.Now(), checkOK, nil)
 	began := time.Now()
@@ -212,7 +212,7 @@ func TestLateSuccess(t *testing.T) {
 func TestStatusSaysWhatCheckFailed(t *testing.T) {
 	b := newBench(t, nil, "http://a")
 	var a *comet
-	list, _ := b.fleet.finder.list()
+	list, _ := b.fleet.finder.List()
 	b.fleet.update(func() { a = b.fleet.applyList(list)[0] })
 	for _, c := range []struct {
 		result checkResult

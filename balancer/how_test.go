@@ -144,7 +144,7 @@ func until(t *testing.T, what string, cond func() bool) {
 func (r *running) comet(c *fakeComet) *comet {
 	r.t.Helper()
 	for _, have := range r.fleet.snapshot().comets {
-		if have.addr == c.addr {
+		if have.Addr == c.addr {
 			return have
 		}
 	}

@@ -152,7 +152,7 @@ func (c *laneClient) received(data []byte) {
 	c.comet, c.reason, c.cookie, c.body = d.comet, d.reason, d.requestCookie, len(body)
 	c.kind, c.began = rq.rec.kind, l.loop.Now()
 	c.idName, c.id = rq.from.idName, rq.from.id
-	l.out = appendHead(l.out[:0], &rq.from, d.comet.addr, rq.conf.Cookie.Name, d.requestCookie)
+	l.out = appendHead(l.out[:0], &rq.from, d.comet.Addr, rq.conf.Cookie.Name, d.requestCookie)
 	l.out = append(l.out, body...)
 	c.count(1)
 	l.send(c, rq)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/origins"
 	"github.com/halleycomet/halley/internal/tlsfiles"
 	"go.uber.org/zap"
@@ -33,7 +34,7 @@ type inForce struct {
 	// What of a request's head is told or begun: see headFrom.
 	forwards forwardSet
 	idName   string
-	listed   []entry
+	listed   []discovery.Entry
 }
 
 func newLive(cfg Config) (*live, error) {
@@ -77,7 +78,7 @@ func newInForce(cfg Config) (*inForce, error) {
 	if in.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, err
 	}
-	if in.listed, err = parseEntries(cfg.Comets); err != nil {
+	if in.listed, err = discovery.Parse("comets: ", cfg.Comets); err != nil {
 		return nil, err
 	}
 	return in, nil

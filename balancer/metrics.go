@@ -83,8 +83,6 @@ type metrics struct {
 	// requests found wrong, by comet and kind; spared what was not let happen because
 	// too many comets failed, by comet and reason.
 	transitions, faults, spared *prometheus.CounterVec
-	// lookups counts lookups of names of comets, by name and result (ok, empty, failed).
-	lookups *prometheus.CounterVec
 	// moved counts the clients moved from comets that drain, by comet and how; unparted
 	// the sessions of those that were left to expire.
 	moved    *prometheus.CounterVec
@@ -143,7 +141,6 @@ func newMetrics() *metrics {
 		spared:      counters("spared_total", "What would have left a comet out, were it not one of too many.", "comet", "reason"),
 		checks:      counters("checks_total", "Checks of comets.", "comet", "result"),
 		learnt:      counters("learnt_total", "What happened to sessions that are learnt from answers to handshakes.", "event"),
-		lookups:     counters("lookups_total", "Lookups of names of comets.", "name", "result"),
 		tunnels:     gauge("tunnels", "WebSocket tunnels open."),
 		held:        gauge("held", "Requests waiting for the answer of a comet."),
 		moved:       counters("moved_total", "Clients moved from a comet that drains: by their poll, by the end of their WebSocket, and by force.", "comet", "how"),
@@ -164,7 +161,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 		m.requests, m.times, m.polls, m.lives, m.unknown, m.cut,
 		m.answered, m.reroutes, m.refused, m.closed,
 		m.tunnels, m.held, m.hangups, m.checks, m.queues, m.queued,
-		m.transitions, m.faults, m.spared, m.lookups, m.learnt,
+		m.transitions, m.faults, m.spared, m.learnt,
 		m.moved, m.unparted,
 	}
 }

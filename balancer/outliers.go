@@ -120,6 +120,6 @@ func (f *fleet) spare(c *comet, why cause, out int) {
 	if c.spared.Swap(true) {
 		return
 	}
-	f.log.Warn("comet spared: too many fail at once", zap.String("comet", c.name), zap.String("addr", c.addr),
+	f.log.Warn("comet spared: too many fail at once", zap.String("comet", c.name), zap.String("addr", c.Addr),
 		zap.String("reason", string(why)), zap.Int("left_out", out))
 }

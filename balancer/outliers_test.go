@@ -73,7 +73,7 @@ func TestFleetIsNotEmptied(t *testing.T) {
 		// That a connection is refused is proof, however many there are.
 		for _, c := range b.fleet.snapshot().comets {
 			if c.is(Suspect) {
-				b.refuses(c.addr)
+				b.refuses(c.Addr)
 				b.fleet.refused(c)
 			}
 		}

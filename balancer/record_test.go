@@ -12,15 +12,21 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// scrape sums the series of each metric that have all of the labels, as name=value; a
-// histogram counts its observations.
-func (r *running) scrape(name string, labels ...string) (sum float64) {
+// scrape sums the series of a metric of the balancer; see sumOf.
+func (r *running) scrape(name string, labels ...string) float64 {
 	r.t.Helper()
+	return sumOf(r.t, name, r.Collectors(), labels...)
+}
+
+// sumOf sums the series of a metric that have all of the labels, as name=value; a
+// histogram counts its observations.
+func sumOf(t *testing.T, name string, of []prometheus.Collector, labels ...string) (sum float64) {
+	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(r.Collectors()...)
+	registry.MustRegister(of...)
 	families, err := registry.Gather()
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for _, f := range families {
 		if f.GetName() != "halley_balancer_"+name {

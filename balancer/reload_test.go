@@ -172,7 +172,7 @@ func TestReloadOfTheList(t *testing.T) {
 		b.refuses("c:80")
 		b.after(time.Minute)
 		for _, c := range b.fleet.snapshot().comets {
-			if c.addr == "c:80" {
+			if c.Addr == "c:80" {
 				t.Errorf("c is %v: not listed, and down", c.State())
 			}
 		}
@@ -193,4 +193,29 @@ func TestReloadKeepsItsOwnLists(t *testing.T) {
 	if err != nil || len(applied) != 4 {
 		t.Errorf("%v, %v", applied, err)
 	}
+}
+
+// A reload is told at once: to the checks, which go by the new settings, and to whoever
+// knows the list.
+func TestReloadIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil, "http://a")
+		b.fleet.conf().CheckInterval = time.Hour // nothing runs yet
+		b.run()
+		n := b.asked("a:80")
+		b.reload(func(c *Config) { c.Comets = append(c.Comets, "http://b") })
+		synctest.Wait()
+		if got := b.asked("a:80"); got != n+1 {
+			t.Errorf("checked %d times", got-n)
+		}
+		b.want("b:80", Healthy)
+	})
+	a, other := newFakeComet(t, "a", ok), newFakeComet(t, "b", ok)
+	cfg := quick()
+	r := listing(t, cfg, a)
+	cfg.Comets = []string{a.url(), other.url()}
+	if _, _, err := r.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the comet that was added is there", func() bool { return r.has(other) && r.comet(other).is(Healthy) })
 }

@@ -2,9 +2,6 @@ package balancer
 
 import "math/bits"
 
-// maxWeight bounds the weight of a comet: that of SRV records.
-const maxWeight = 1<<16 - 1
-
 // depth is how far a hash lies below the top of its range: -log2 of (x+1)/2^64, in
 // units of 2^-32. A comet whose depth for a key is the least in proportion to its
 // weight wins the key: of comets with weights w1, w2, ... the first wins w1 of
@@ -74,7 +71,7 @@ func (b *bid) over(o *bid) bool {
 	if b.weight != o.weight {
 		b.look()
 		o.look()
-		// weight/depth, the greater wins; 16 and 39 bits at most
+		// weight/depth, the greater wins; 16 (see discovery.Comet) and 39 bits at most
 		switch {
 		case b.weight*o.least > o.weight*b.most:
 			return true

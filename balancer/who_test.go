@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
+	"github.com/halleycomet/halley/internal/discovery"
 	"github.com/halleycomet/halley/internal/sticky"
 )
 
@@ -13,12 +15,11 @@ import (
 
 // testComet has the name, a tag when it gossips, and an address of its own.
 func testComet(name string, tag sticky.Tag, s State) *comet {
-	u := cometURL{name: "http://" + name + ":80", addr: name + ":80", url: "http://" + name + ":80"}
-	urlTag := sticky.NameTag(u.name)
-	if tag != "" {
-		u.name = name
+	origin := "http://" + name + ":80"
+	if tag == "" {
+		name = origin
 	}
-	c := newComet(u, urlTag, tag, time.Time{})
+	c := newComet(discovery.Endpoint{Origin: origin, Addr: strings.TrimPrefix(origin, "http://"), URL: origin}, name, tag, time.Time{})
 	c.load = &load{}
 	c.state.Store(uint32(s))
 	return c

@@ -3,70 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"strings"
-	"sync"
 	"testing"
-
-	"github.com/miekg/dns"
 
 	"github.com/halleycomet/halley/e2e/internal/cloud"
 	"github.com/halleycomet/halley/e2e/internal/proc"
 	"github.com/halleycomet/halley/e2e/internal/wire"
+	"github.com/halleycomet/halley/internal/dnstest"
 )
-
-// zone is a name server with the records that the test writes.
-type zone struct {
-	mu      sync.Mutex
-	records []dns.RR // guarded by mu
-}
-
-// newZone returns the server and its address.
-func newZone(t *testing.T) (*zone, string) {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := &zone{}
-	started, ended := make(chan struct{}), make(chan struct{})
-	s := &dns.Server{PacketConn: conn, Handler: z, NotifyStartedFunc: func() { close(started) }}
-	go func() { defer close(ended); s.ActivateAndServe() }()
-	<-started
-	t.Cleanup(func() { s.Shutdown(); <-ended })
-	return z, conn.LocalAddr().String()
-}
-
-// has makes the records all that there are.
-func (z *zone) has(t *testing.T, records ...string) {
-	t.Helper()
-	var all []dns.RR
-	for _, text := range records {
-		rr, err := dns.NewRR(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, rr)
-	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.records = all
-}
-
-func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	m := new(dns.Msg).SetReply(q)
-	m.Authoritative, m.Rcode = true, dns.RcodeNameError
-	for _, rr := range z.records {
-		if strings.EqualFold(rr.Header().Name, q.Question[0].Name) {
-			m.Rcode = dns.RcodeSuccess
-			if rr.Header().Rrtype == q.Question[0].Qtype {
-				m.Answer = append(m.Answer, rr)
-			}
-		}
-	}
-	w.WriteMsg(m)
-}
 
 // address is an A record, service an SRV record.
 func address(name string, m *cloud.Comet) string {
@@ -84,7 +27,7 @@ func service(name, target string, m *cloud.Comet) string {
 // of what goes are moved, no request fails. What two records name is one comet.
 func TestNamesChangeUnderLoad(t *testing.T) {
 	c := cloud.New(t)
-	z, server := newZone(t)
+	z := dnstest.NewServer(t)
 	_, port, _ := net.SplitHostPort(freePort(t))
 	comet := func(name, listen string) *cloud.Comet { return c.Comet(name, "--timeout", "2s", "--listen", listen) }
 	// Addresses of one name have one port.
@@ -93,22 +36,22 @@ func TestNamesChangeUnderLoad(t *testing.T) {
 	c.Linked(one, two, three, four)
 
 	const name, srv, target, second = "comets.example.", "_cometd._tcp.example.", "three.example.", "two.example."
-	z.has(t, address(name, one), service(srv, target, three), address(target, three))
+	z.Has(t, address(name, one), service(srv, target, three), address(target, three))
 	b := c.StaticBalancer("balancer", []string{"dns://comets.example:" + port, "srv://_cometd._tcp.example", listed(four)},
-		"--dns-server", server, "--dns-interval", "200ms", "--place", "ip", "--drain-time", "6s")
+		"--dns-server", z.Addr, "--dns-interval", "200ms", "--place", "ip", "--drain-time", "6s")
 	for _, m := range []*cloud.Comet{one, three, four} {
 		b.Takes(listed(m))
 	}
 	crowd := visitedCrowd(t, b, "69", four)
 
-	z.has(t, address(name, one), address(name, two), service(srv, target, three), address(target, three))
+	z.Has(t, address(name, one), address(name, two), service(srv, target, three), address(target, three))
 	b.Takes(listed(two))
 	gets(t, b, "69", two)
 	if n := crowd.moves(); n != 0 {
 		t.Errorf("%d clients lost their sessions to a comet that came", n)
 	}
 	// Now the service is at a comet that the name has already.
-	z.has(t, address(name, two), service(srv, second, two), address(second, two))
+	z.Has(t, address(name, two), service(srv, second, two), address(second, two))
 	crowd.leaves(tagOf(t, one))
 	crowd.leaves(tagOf(t, three))
 	s := states(t, b)
@@ -122,7 +65,7 @@ func TestNamesChangeUnderLoad(t *testing.T) {
 	}
 	// No answer changes nothing.
 	failed := b.Counter("halley_balancer_lookups_total", `result="empty"`) + b.Counter("halley_balancer_lookups_total", `result="failed"`)
-	z.has(t)
+	z.Has(t)
 	proc.Until(t, proc.Patience, "names without records are asked for", func() error {
 		if n := b.Counter("halley_balancer_lookups_total", `result="empty"`) + b.Counter("halley_balancer_lookups_total", `result="failed"`); n < failed+6 {
 			return fmt.Errorf("%v times", n-failed)

@@ -1,4 +1,4 @@
-package balancer
+package discovery
 
 import (
 	"errors"
@@ -9,17 +9,20 @@ import (
 	"strings"
 )
 
-// listedComet is one comet as a list has it.
-type listedComet struct {
-	cometURL
-	weight uint32
-	tier   uint32 // 0, or it is a backup of those of lower tiers
+// maxWeight bounds the weight of a comet: that of SRV records.
+const maxWeight = 1<<16 - 1
+
+// Comet is one comet as a list has it.
+type Comet struct {
+	Endpoint
+	Weight uint32 // how many clients it gets in proportion to others, 65535 at most
+	Tier   uint32 // 0, or it is a backup of those of lower tiers
 }
 
-// entry is an entry of a list: one comet, or a name that stands for several.
-type entry struct {
-	one    listedComet // what a name stands for gets its weight and tier from it, too
-	lookup lookup      // zero for one comet
+// Entry is an entry of a list: one comet, or a name that stands for several.
+type Entry struct {
+	one    Comet  // what a name stands for gets its weight and tier from it, too
+	lookup lookup // zero for one comet
 }
 
 // lookup is a question to the name servers.
@@ -46,42 +49,42 @@ func (l lookup) prefix(kind string) string {
 }
 
 // key tells an entry from others.
-func (e *entry) key() string {
+func (e *Entry) key() string {
 	if e.lookup == (lookup{}) {
-		return e.one.addr
+		return e.one.Addr
 	}
 	return e.lookup.String() + " " + e.lookup.network
 }
 
-// parseEntry reads an entry of Config.Comets or of the file: a URL and, after blanks,
+// parseEntry reads an entry, of the settings or of the file: a URL and, after blanks,
 // what else there is to say of it.
-func parseEntry(text string) (entry, error) {
+func parseEntry(text string) (Entry, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
-		return entry{}, errors.New("is empty")
+		return Entry{}, errors.New("is empty")
 	}
 	e, err := parseTarget(words[0])
 	if err != nil {
-		return entry{}, err
+		return Entry{}, err
 	}
 	seen := make(map[string]bool)
 	for _, word := range words[1:] {
 		name, value, _ := strings.Cut(word, "=")
 		if seen[name] {
-			return entry{}, fmt.Errorf("says %s twice", name)
+			return Entry{}, fmt.Errorf("says %s twice", name)
 		}
 		seen[name] = true
 		if err := e.option(word, name, value); err != nil {
-			return entry{}, err
+			return Entry{}, err
 		}
 	}
 	if seen["ipv4"] && seen["ipv6"] {
-		return entry{}, errors.New("says ipv4 and ipv6: leave out both to get both")
+		return Entry{}, errors.New("says ipv4 and ipv6: leave out both to get both")
 	}
 	return e, nil
 }
 
-func (e *entry) option(word, name, value string) error {
+func (e *Entry) option(word, name, value string) error {
 	switch {
 	case name == "weight":
 		n, err := strconv.ParseUint(value, 10, 32)
@@ -91,9 +94,9 @@ func (e *entry) option(word, name, value string) error {
 		if e.lookup.srv {
 			return errors.New("has a weight: those of SRV records are their own")
 		}
-		e.one.weight = uint32(n)
+		e.one.Weight = uint32(n)
 	case word == "backup":
-		e.one.tier = backupTier
+		e.one.Tier = backupTier
 	case word == "ipv4" && e.lookup.name != "":
 		e.lookup.network = "ip4"
 	case word == "ipv6" && e.lookup.name != "":
@@ -107,51 +110,51 @@ func (e *entry) option(word, name, value string) error {
 // backupTier lies above the tiers that SRV priorities make.
 const backupTier = 1 << 10
 
-func parseTarget(raw string) (entry, error) {
+func parseTarget(raw string) (Entry, error) {
 	kind, rest, _ := strings.Cut(raw, "://")
 	kind, scheme, _ := strings.Cut(strings.ToLower(kind), "+")
 	if kind != "dns" && kind != "srv" {
-		u, err := parseCometURL(raw)
-		return entry{one: listedComet{cometURL: u, weight: 1}}, err
+		u, err := parseListed(raw)
+		return Entry{one: Comet{Endpoint: u, Weight: 1}}, err
 	}
-	e := entry{one: listedComet{weight: 1}, lookup: lookup{srv: kind == "srv", network: "ip", scheme: scheme}}
+	e := Entry{one: Comet{Weight: 1}, lookup: lookup{srv: kind == "srv", network: "ip", scheme: scheme}}
 	if scheme == "" {
 		e.lookup.scheme = "http"
 	}
 	// The name is read as the host of a comet is, and found fault with in its words.
-	u, err := parseCometURL(e.lookup.scheme + "://" + rest)
+	u, err := parseListed(e.lookup.scheme + "://" + rest)
 	if err != nil {
-		return entry{}, err
+		return Entry{}, err
 	}
-	host, port, err := net.SplitHostPort(u.addr)
+	host, port, err := net.SplitHostPort(u.Addr)
 	if err != nil {
-		return entry{}, fmt.Errorf("has host %q: %w", u.addr, err)
+		return Entry{}, fmt.Errorf("has host %q: %w", u.Addr, err)
 	}
 	e.lookup.name, e.lookup.port = host, port
 	if net.ParseIP(host) != nil {
-		return entry{}, errors.New("is an address: a comet is listed as http://host:port")
+		return Entry{}, errors.New("is an address: a comet is listed as http://host:port")
 	}
 	if e.lookup.srv {
 		if plain, err := url.Parse("http://" + rest); err != nil || plain.Port() != "" {
-			return entry{}, errors.New("has a port: those of SRV records are their own")
+			return Entry{}, errors.New("has a port: those of SRV records are their own")
 		}
 		e.lookup.port = ""
 	}
 	return e, nil
 }
 
-// parseEntries reads a list. The error names every mistake.
-func parseEntries(texts []string) ([]entry, error) {
+// Parse reads a list. The error names every mistake, each after where.
+func Parse(where string, texts []string) ([]Entry, error) {
 	var g entryList
 	for _, text := range texts {
-		g.add("", text)
+		g.add(where, text)
 	}
 	return g.list, errors.Join(g.errs...)
 }
 
 // entryList is a list on the way, and its mistakes.
 type entryList struct {
-	list []entry
+	list []Entry
 	seen map[string]bool
 	errs []error
 }

@@ -1,4 +1,4 @@
-package balancer
+package discovery
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// parseListFile reads the file of Config.CometsFile: a YAML sequence, or one entry a
-// line. The error names every mistake. A file without entries is a mistake, too: it is
-// what a file looks like that is just being written.
-func parseListFile(data []byte) ([]entry, error) {
-	var list []entry
+// parseFile reads a file of comets: a YAML sequence, or one entry a line. The error
+// names every mistake. A file without entries is a mistake, too: it is what a file looks
+// like that is just being written.
+func parseFile(data []byte) ([]Entry, error) {
+	var list []Entry
 	var err error
 	if isSequence(data) {
 		list, err = parseSequence(data)
@@ -42,7 +42,7 @@ func isSequence(data []byte) bool {
 	return false
 }
 
-func parseLines(data []byte) ([]entry, error) {
+func parseLines(data []byte) ([]Entry, error) {
 	var g entryList
 	n := 0
 	for line := range strings.Lines(string(data)) {
@@ -57,7 +57,7 @@ func parseLines(data []byte) ([]entry, error) {
 
 // parseSequence reads a YAML sequence of texts as they stand in lines, or of mappings
 // with url and, if need be, weight, backup and family.
-func parseSequence(data []byte) ([]entry, error) {
+func parseSequence(data []byte) ([]Entry, error) {
 	var items []any
 	if err := yaml.Unmarshal(data, &items); err != nil {
 		return nil, fmt.Errorf("YAML: %w", err)

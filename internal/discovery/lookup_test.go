@@ -1,111 +1,25 @@
-package balancer
+package discovery
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/halleycomet/halley/internal/dnstest"
 	"github.com/miekg/dns"
 )
 
-// nameServer is a name server with the zone that the test writes.
-type nameServer struct {
-	addr string
-
-	mu    sync.Mutex
-	zone  []dns.RR
-	rcode int // unless 0, the answer to everything
-}
-
-func newNameServer(t *testing.T) *nameServer {
-	t.Helper()
-	n := &nameServer{}
-	var conn net.PacketConn
-	var ln net.Listener
-	var err error
-	for range 20 { // until a port is free for both
-		if conn, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
-			continue
-		}
-		if ln, err = net.Listen("tcp", conn.LocalAddr().String()); err == nil {
-			break
-		}
-		conn.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.addr = conn.LocalAddr().String()
-	for _, s := range []*dns.Server{{PacketConn: conn}, {Listener: ln}} {
-		s.Handler = dns.HandlerFunc(n.answer)
-		started, ended := make(chan struct{}), make(chan struct{})
-		s.NotifyStartedFunc = func() { close(started) }
-		go func() { defer close(ended); s.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() { s.Shutdown(); <-ended })
-	}
-	return n
-}
-
-// has makes the records all that there are.
-func (n *nameServer) has(t *testing.T, records ...string) {
-	t.Helper()
-	var zone []dns.RR
-	for _, r := range records {
-		rr, err := dns.NewRR(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		zone = append(zone, rr)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.zone = zone
-}
-
-func (n *nameServer) fails(rcode int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.rcode = rcode
-}
-
-func (n *nameServer) answer(w dns.ResponseWriter, q *dns.Msg) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	m := new(dns.Msg).SetReply(q)
-	m.Rcode, m.Authoritative = n.rcode, true
-	known := false
-	for _, rr := range n.zone {
-		if n.rcode == 0 && strings.EqualFold(rr.Header().Name, q.Question[0].Name) {
-			known = true
-			if rr.Header().Rrtype == q.Question[0].Qtype {
-				m.Answer = append(m.Answer, rr)
-			}
-		}
-	}
-	if !known && n.rcode == 0 {
-		m.Rcode = dns.RcodeNameError
-	}
-	if w.LocalAddr().Network() == "udp" {
-		m.Truncate(dns.MinMsgSize)
-	}
-	w.WriteMsg(m)
-}
-
 func TestLookUp(t *testing.T) {
-	n := newNameServer(t)
+	n := dnstest.NewServer(t)
 	many := []string{"many.example. 0 A 10.9.0.0"}
 	for i := range 99 {
 		many = append(many, fmt.Sprintf("many.example. 0 A 10.9.0.%d", i+1))
 	}
-	n.has(t, append(many,
+	n.Has(t, append(many,
 		"a.example. 0 A 10.0.0.2", "a.example. 0 A 10.0.0.1", "a.example. 0 AAAA fd00::1",
 		"text.example. 0 TXT hello",
 		"_cometd._tcp.example. 0 SRV 20 0 8080 b.example.", "_cometd._tcp.example. 0 SRV 10 60 8080 a.example.",
@@ -114,7 +28,7 @@ func TestLookUp(t *testing.T) {
 		"b.example. 0 A 10.0.0.3",
 		"_none._tcp.example. 0 SRV 0 0 0 .",
 	)...)
-	r := newResolver(n.addr)
+	r := NewResolver(n.Addr)
 	for text, want := range map[string]string{
 		"dns://a.example:8080":            "10.0.0.1:8080 1/0, 10.0.0.2:8080 1/0, [fd00::1]:8080 1/0",
 		"dns://A.example:8080 ipv4":       "10.0.0.1:8080 1/0, 10.0.0.2:8080 1/0",
@@ -138,7 +52,7 @@ func TestLookUp(t *testing.T) {
 	if list, err := lookUp(t.Context(), r, lookup{network: "ip4", scheme: "http", name: "many.example", port: "80"}); len(list) != 100 {
 		t.Errorf("an answer over TCP: %d comets, %v", len(list), err)
 	}
-	n.fails(dns.RcodeServerFailure)
+	n.Fails()
 	if _, err := lookUp(t.Context(), r, lookup{network: "ip", scheme: "http", name: "a.example", port: "80"}); resultOf(err) != lookupFailed {
 		t.Errorf("a name server that fails: %v", err)
 	}
@@ -148,92 +62,37 @@ func TestLookUp(t *testing.T) {
 }
 
 // spelled is an answer as a text: addr weight/tier.
-func spelled(list []listedComet, err error) string {
+func spelled(list []Comet, err error) string {
 	if err != nil {
 		return string(resultOf(err))
 	}
 	var out []string
 	for _, l := range list {
-		out = append(out, fmt.Sprintf("%s %d/%d", l.addr, l.weight, l.tier))
+		out = append(out, fmt.Sprintf("%s %d/%d", l.Addr, l.Weight, l.Tier))
 	}
 	return strings.Join(out, ", ")
-}
-
-// dnsTable answers by a table, as a resolver.
-type dnsTable struct {
-	mu    sync.Mutex
-	hosts map[string][]string
-	srv   map[string][]*net.SRV
-	err   error
-	asked map[string]int
-}
-
-func (d *dnsTable) LookupNetIP(_ context.Context, _, host string) (addrs []netip.Addr, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.asked == nil {
-		d.asked = map[string]int{}
-	}
-	d.asked[host]++
-	if d.err != nil {
-		return nil, d.err
-	}
-	for _, a := range d.hosts[host] {
-		addrs = append(addrs, netip.MustParseAddr(a))
-	}
-	if addrs == nil {
-		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	}
-	return addrs, nil
-}
-
-func (d *dnsTable) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return "", nil, d.err
-	}
-	return "", slices.Clone(d.srv[name]), nil
-}
-
-func (d *dnsTable) set(host string, addrs ...string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.hosts[host] = addrs
-}
-
-func (d *dnsTable) fails(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
-}
-
-func (d *dnsTable) asks(host string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.asked[host]
 }
 
 // A service whose target cannot be resolved for the moment is not known in part; one
 // whose target is gone is.
 func TestLookUpNotInPart(t *testing.T) {
-	d := &dnsTable{hosts: map[string][]string{"a.": {"10.0.0.1"}}, srv: map[string][]*net.SRV{
+	d := dnstest.NewTable(map[string][]string{"a.": {"10.0.0.1"}}, map[string][]*net.SRV{
 		"_s._tcp.x": {{Target: "a.", Port: 80, Weight: 1}, {Target: "b.", Port: 80, Weight: 1}},
-	}}
+	})
 	l := lookup{srv: true, network: "ip", scheme: "http", name: "_s._tcp.x"}
 	if list, err := lookUp(t.Context(), d, l); len(list) != 1 || err != nil {
 		t.Errorf("%v, %v", list, err)
 	}
-	d.fails(errors.New("timeout"))
+	d.Fails(errors.New("timeout"))
 	if list, err := lookUp(t.Context(), d, l); list != nil || resultOf(err) != lookupFailed {
 		t.Errorf("%v, %v", list, err)
 	}
 }
 
 func TestAnswersTake(t *testing.T) {
-	of := func(text string) (list []listedComet) {
+	of := func(text string) (list []Comet) {
 		for _, addr := range strings.Fields(text) {
-			list = append(list, listedComet{cometURL: cometURL{addr: addr}, weight: 1})
+			list = append(list, Comet{Endpoint: Endpoint{Addr: addr}, Weight: 1})
 		}
 		return list
 	}
@@ -255,15 +114,15 @@ func TestAnswersTake(t *testing.T) {
 		changed := a.take(of(step.got))
 		var got []string
 		for _, l := range a.list {
-			got = append(got, l.addr)
+			got = append(got, l.Addr)
 		}
 		if s := strings.Join(got, " "); s != step.want || changed != step.changed {
 			t.Errorf("step %d, %s: %s, changed %v; want %s, %v", i, step.got, s, changed, step.want, step.changed)
 		}
 	}
 	heavy := of("b")
-	heavy[0].weight = 2
-	if !a.take(heavy) || a.list[0].weight != 2 {
+	heavy[0].Weight = 2
+	if !a.take(heavy) || a.list[0].Weight != 2 {
 		t.Error("another weight is no change")
 	}
 }
@@ -277,8 +136,25 @@ func TestLookUpTime(t *testing.T) {
 	defer silent.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = lookUp(ctx, newResolver(silent.LocalAddr().String()), lookup{network: "ip4", scheme: "http", name: "a.example", port: "80"})
+	_, err = lookUp(ctx, NewResolver(silent.LocalAddr().String()), lookup{network: "ip4", scheme: "http", name: "a.example", port: "80"})
 	if resultOf(err) != lookupFailed {
 		t.Errorf("%v", err)
+	}
+	// The resolver reads on for a while: it is told that there is nothing to wait for.
+	asked := make([]byte, dns.MinMsgSize)
+	n, from, err := silent.ReadFrom(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	question := new(dns.Msg)
+	if err := question.Unpack(asked[:n]); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := new(dns.Msg).SetRcode(question, dns.RcodeServerFailure).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.WriteTo(answer, from); err != nil {
+		t.Fatal(err)
 	}
 }

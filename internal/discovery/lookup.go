@@ -1,4 +1,4 @@
-package balancer
+package discovery
 
 import (
 	"context"
@@ -12,15 +12,17 @@ import (
 	"time"
 )
 
-// resolver asks the name servers; *net.Resolver does.
-type resolver interface {
+// Resolver asks the name servers; *net.Resolver does.
+type Resolver interface {
+	// LookupNetIP looks up the addresses of a host.
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	// LookupSRV looks up the SRV records of a name.
 	LookupSRV(ctx context.Context, service, proto, name string) (cname string, records []*net.SRV, err error)
 }
 
-// newResolver asks the name server at addr, or, where that is empty, whomever the
-// system asks.
-func newResolver(addr string) resolver {
+// NewResolver makes one that asks the name server at addr, or, where that is empty,
+// whomever the system asks.
+func NewResolver(addr string) Resolver {
 	if addr == "" {
 		return net.DefaultResolver
 	}
@@ -45,10 +47,10 @@ var errNoRecords = errors.New("no records")
 
 // lookUp finds the comets that a name stands for, in an order that does not depend on
 // that of the answer. It returns an error rather than a part of them.
-func lookUp(ctx context.Context, dns resolver, l lookup) ([]listedComet, error) {
+func lookUp(ctx context.Context, dns Resolver, l lookup) ([]Comet, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	var list []listedComet
+	var list []Comet
 	var err error
 	if l.srv {
 		list, err = lookUpService(ctx, dns, l)
@@ -68,7 +70,7 @@ func lookUp(ctx context.Context, dns resolver, l lookup) ([]listedComet, error) 
 
 // lookUpHost makes a comet of each address that a host has. A host that does not exist
 // has none. Certificates are to be for the host.
-func lookUpHost(ctx context.Context, dns resolver, l lookup, host, port string) ([]listedComet, error) {
+func lookUpHost(ctx context.Context, dns Resolver, l lookup, host, port string) ([]Comet, error) {
 	addrs, err := dns.LookupNetIP(ctx, l.network, host)
 	if notFound := (*net.DNSError)(nil); errors.As(err, &notFound) && notFound.IsNotFound {
 		return nil, nil
@@ -77,17 +79,17 @@ func lookUpHost(ctx context.Context, dns resolver, l lookup, host, port string) 
 		return nil, err
 	}
 	for i := range addrs {
-		addrs[i] = plain(addrs[i])
+		addrs[i] = addrs[i].Unmap().WithZone("")
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
-	var list []listedComet
+	var list []Comet
 	for _, a := range slices.Compact(addrs) {
-		u, err := parseCometURL(l.scheme + "://" + net.JoinHostPort(a.String(), port))
+		u, err := parseListed(l.scheme + "://" + net.JoinHostPort(a.String(), port))
 		if err != nil {
 			return nil, err
 		}
 		u.host = strings.TrimSuffix(host, ".")
-		list = append(list, listedComet{cometURL: u, weight: 1})
+		list = append(list, Comet{Endpoint: u, Weight: 1})
 	}
 	return list, nil
 }
@@ -96,7 +98,7 @@ func lookUpHost(ctx context.Context, dns resolver, l lookup, host, port string) 
 // name. Those of the lowest priority value go first, and each further value is a
 // backup of those before it. A weight of 0, with which RFC 2782 asks for a very small
 // share, counts as 1.
-func lookUpService(ctx context.Context, dns resolver, l lookup) ([]listedComet, error) {
+func lookUpService(ctx context.Context, dns Resolver, l lookup) ([]Comet, error) {
 	_, records, err := dns.LookupSRV(ctx, "", "", l.name)
 	if notFound := (*net.DNSError)(nil); errors.As(err, &notFound) && notFound.IsNotFound {
 		return nil, nil
@@ -110,7 +112,7 @@ func lookUpService(ctx context.Context, dns resolver, l lookup) ([]listedComet, 
 		}
 		return int(b.Weight) - int(a.Weight) // of two that name one comet the first counts
 	})
-	var list []listedComet
+	var list []Comet
 	known := make(map[string]bool)
 	tier := uint32(0)
 	for i, r := range records {
@@ -125,11 +127,11 @@ func lookUpService(ctx context.Context, dns resolver, l lookup) ([]listedComet, 
 			return nil, err
 		}
 		for _, one := range found {
-			if known[one.addr] {
+			if known[one.Addr] {
 				continue
 			}
-			known[one.addr] = true
-			one.weight, one.tier = max(1, uint32(r.Weight)), tier
+			known[one.Addr] = true
+			one.Weight, one.Tier = max(1, uint32(r.Weight)), tier
 			list = append(list, one)
 		}
 		if len(list) > maxListed {
@@ -141,7 +143,7 @@ func lookUpService(ctx context.Context, dns resolver, l lookup) ([]listedComet, 
 
 // answers are what a name stood for so far.
 type answers struct {
-	list    []listedComet
+	list    []Comet
 	missing map[string]bool // addresses in list that the last answer did not have
 	trouble lookupResult    // why the last one did not count; empty when it did
 	asked   bool            // there was a first one, or none in time
@@ -169,13 +171,13 @@ func resultOf(err error) lookupResult {
 // take takes a complete answer over. What is new in it counts at once; what is missing
 // in it is kept until it is missing in the next one too: name servers of one name do
 // not change at the same moment. It reports whether the list is another now.
-func (a *answers) take(got []listedComet) (changed bool) {
+func (a *answers) take(got []Comet) (changed bool) {
 	next := slices.Clone(got)
 	missing := make(map[string]bool)
 	for _, old := range a.list {
-		there := slices.ContainsFunc(got, func(l listedComet) bool { return l.addr == old.addr })
-		if !there && !a.missing[old.addr] {
-			missing[old.addr] = true
+		there := slices.ContainsFunc(got, func(l Comet) bool { return l.Addr == old.Addr })
+		if !there && !a.missing[old.Addr] {
+			missing[old.Addr] = true
 			next = append(next, old)
 		}
 	}

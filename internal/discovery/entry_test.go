@@ -1,4 +1,4 @@
-package balancer
+package discovery
 
 import (
 	"strings"
@@ -7,14 +7,14 @@ import (
 
 // One entry in each form, and what is wrong with others.
 func TestParseEntry(t *testing.T) {
-	one := func(addr string, weight, tier uint32) entry {
+	one := func(addr string, weight, tier uint32) Entry {
 		u := "http://" + addr
-		return entry{one: listedComet{cometURL: cometURL{name: u, addr: addr, url: u}, weight: weight, tier: tier}}
+		return Entry{one: Comet{Endpoint: Endpoint{Origin: u, Addr: addr, URL: u}, Weight: weight, Tier: tier}}
 	}
-	name := func(l lookup, weight, tier uint32) entry {
-		return entry{one: listedComet{weight: weight, tier: tier}, lookup: l}
+	name := func(l lookup, weight, tier uint32) Entry {
+		return Entry{one: Comet{Weight: weight, Tier: tier}, lookup: l}
 	}
-	for text, want := range map[string]entry{
+	for text, want := range map[string]Entry{
 		"http://a":                               one("a:80", 1, 0),
 		"http://A:8080/  weight=3":               one("a:8080", 3, 0),
 		"http://a weight=0":                      one("a:80", 0, 0),
@@ -55,7 +55,7 @@ func TestParseEntry(t *testing.T) {
 }
 
 // The file has lines, or YAML; every mistake is named with its place.
-func TestParseListFile(t *testing.T) {
+func TestParseFile(t *testing.T) {
 	for name, c := range map[string]struct{ data, want, err string }{
 		"lines":      {data: "# comets\n\nhttp://a weight=2 # old\n  dns://b:81  \n", want: "a:80 2, dns://b:81 1"},
 		"CRLF":       {data: "http://a\r\nhttp://b\r\n", want: "a:80 1, b:80 1"},
@@ -72,7 +72,7 @@ func TestParseListFile(t *testing.T) {
 		"a mapping":        {data: "- a\n- b: {c: d}\n", err: "entry 1"},
 		"too many":         {data: strings.Repeat("http://a", 1) + manyLines(maxListed), err: "is more than 4096"},
 	} {
-		list, err := parseListFile([]byte(c.data))
+		list, err := parseFile([]byte(c.data))
 		if c.err != "" {
 			if err == nil || !strings.HasPrefix(err.Error(), c.err) && !strings.HasSuffix(err.Error(), c.err) {
 				t.Errorf("%s: %v, want %q", name, err, c.err)
@@ -81,7 +81,7 @@ func TestParseListFile(t *testing.T) {
 		}
 		var got []string
 		for _, e := range list {
-			got = append(got, strings.Fields(e.key())[0]+" "+itoa(e.one.weight))
+			got = append(got, strings.Fields(e.key())[0]+" "+itoa(e.one.Weight))
 		}
 		if s := strings.Join(got, ", "); err != nil || s != c.want {
 			t.Errorf("%s: %s, %v; want %s", name, s, err, c.want)
@@ -105,18 +105,18 @@ func manyLines(n int) string {
 }
 
 // Whatever stands in a file, it is a list with a name for each comet, or refused.
-func FuzzParseListFile(f *testing.F) {
+func FuzzParseFile(f *testing.F) {
 	f.Add([]byte("http://a weight=2\ndns://b:81 ipv4\nsrv://_c._tcp.d backup\n"))
 	f.Add([]byte("- url: http://a\n  weight: 5\n- http://b\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := parseListFile(data)
+		list, err := parseFile(data)
 		if (err == nil) == (len(list) == 0) {
 			t.Errorf("%d entries, %v", len(list), err)
 		}
 		keys := map[string]bool{}
 		for _, e := range list {
 			isName := e.lookup != (lookup{})
-			if keys[e.key()] || isName == (e.one.addr != "") || isName && e.lookup.name == "" || e.one.weight > maxWeight {
+			if keys[e.key()] || isName == (e.one.Addr != "") || isName && e.lookup.name == "" || e.one.Weight > maxWeight {
 				t.Errorf("%+v", e)
 			}
 			keys[e.key()] = true
